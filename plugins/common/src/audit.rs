@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The two queries between a gate and the register.
+//!
+//! Before the first buffer the entry gate sends `privacy-audit` downstream. Elements on the way note
+//! what they are; `auditsink` writes the entry, makes it durable and only then answers with its index.
+//! No answer, no flow. At the end the sink sends `privacy-proof` upstream and the nearest gate answers
+//! with the session's counters and the root of the proof.
+//!
+//! Queries and not events, because an encoder holds back an event until its first frame, while a query
+//! passes queues, encoders and muxers at once.
+
+use gst::prelude::*;
+
+use crate::{CONTRACT_VERSION, fields, fields::FieldError};
+
+/// Name of the structure of the downstream query.
+pub const AUDIT_QUERY: &str = "privacy-audit";
+/// Name of the structure of the upstream query.
+pub const PROOF_QUERY: &str = "privacy-proof";
+
+/// What a gate asks the register to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRequest {
+    /// The session that the entry opens or refuses.
+    pub session: String,
+    /// Identifier of the purpose.
+    pub purpose: String,
+    /// What is done: `consult`, `extract`, `publish`, `window_published`, `refuse`, …
+    pub operation: String,
+    /// A JSON object: the fields of the entry that the gate knows. The sink adds time, host, models and output.
+    pub entry: String,
+}
+
+/// What the register answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditAnswer {
+    /// The entry is on the disk, at this index.
+    Durable(u64),
+    /// The register said why it cannot write.
+    Failed(String),
+    /// Nobody answered: no register downstream.
+    None,
+}
+
+/// What an element says of itself as `privacy-audit` passes it on its way to the register.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PathNote {
+    /// An exit gate stands on the path.
+    pub exit_gate: bool,
+    /// The path goes through a counter, which lets no image through.
+    pub counter: bool,
+    /// Elements of the family on the path, as `name version`.
+    pub elements: Vec<String>,
+    /// SHA-256 of the models on the path, in hex.
+    pub models: Vec<String>,
+}
+
+impl AuditRequest {
+    /// A query to send downstream.
+    pub fn to_query(&self) -> gst::query::Custom<gst::Query> {
+        gst::query::Custom::new(
+            gst::Structure::builder(AUDIT_QUERY)
+                .field("version", CONTRACT_VERSION)
+                .field("session", &self.session)
+                .field("purpose", &self.purpose)
+                .field("operation", &self.operation)
+                .field("entry", &self.entry)
+                .field("exit-gate", false)
+                .field("counter", false)
+                .field("elements", "")
+                .field("models", "")
+                .build(),
+        )
+    }
+
+    /// `None` when the query is not ours, `Some(Err)` when it is ours and cannot be read, which must
+    /// be answered as a failure.
+    pub fn from_query(query: &gst::QueryRef) -> Option<Result<Self, FieldError>> {
+        let s = query.structure().filter(|s| s.name() == AUDIT_QUERY)?;
+        let read = || {
+            fields::version(s)?;
+            let text = |name| fields::get::<&str>(s, name).map(str::to_owned);
+            Ok(Self {
+                session: text("session")?,
+                purpose: text("purpose")?,
+                operation: text("operation")?,
+                entry: text("entry")?,
+            })
+        };
+        Some(read())
+    }
+}
+
+impl PathNote {
+    /// Whether `query` is a `privacy-audit` query, which each element on the way adds its note to.
+    pub fn is_audit(query: &gst::QueryRef) -> bool {
+        query.structure().is_some_and(|s| s.name() == AUDIT_QUERY)
+    }
+
+    /// What the elements passed so far said.
+    pub fn read(query: &gst::QueryRef) -> Self {
+        let Some(s) = query.structure().filter(|s| s.name() == AUDIT_QUERY) else {
+            return Self::default();
+        };
+        let list = |name| fields::list(s, name).unwrap_or_default();
+        Self {
+            exit_gate: s.get("exit-gate").unwrap_or(false),
+            counter: s.get("counter").unwrap_or(false),
+            elements: list("elements"),
+            models: list("models"),
+        }
+    }
+
+    /// Adds this note to those already on the query.
+    pub fn add_to(&self, query: &mut gst::QueryRef) {
+        if !Self::is_audit(query) {
+            return;
+        }
+        let before = Self::read(query);
+        let s = query.structure_mut();
+        s.set("exit-gate", before.exit_gate || self.exit_gate);
+        s.set("counter", before.counter || self.counter);
+        s.set(
+            "elements",
+            fields::join(&[before.elements, self.elements.clone()].concat()),
+        );
+        s.set(
+            "models",
+            fields::join(&[before.models, self.models.clone()].concat()),
+        );
+    }
+}
+
+impl AuditAnswer {
+    /// Writes the answer into the query; the sink then handles the query as answered.
+    pub fn write(&self, query: &mut gst::QueryRef) {
+        let s = query.structure_mut();
+        match self {
+            Self::Durable(index) => s.set("index", index),
+            Self::Failed(error) => s.set("error", error),
+            Self::None => {}
+        }
+    }
+
+    /// Reads what `pad.peer_query()` brought back. `answered` is what that call returned.
+    pub fn read(query: &gst::QueryRef, answered: bool) -> Self {
+        let Some(s) = query.structure().filter(|_| answered) else {
+            return Self::None;
+        };
+        if let Ok(error) = s.get::<&str>("error") {
+            Self::Failed(error.to_owned())
+        } else if let Ok(index) = s.get::<u64>("index") {
+            Self::Durable(index)
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// What a gate has to say of a session when it ends.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// The session.
+    pub session: String,
+    /// Stage of the gate that answered: `entry` or `exit`.
+    pub stage: String,
+    /// Frames that reached the gate.
+    pub frames_in: u64,
+    /// Frames that it let out.
+    pub frames_out: u64,
+    /// Frames held back because their mask was missing or too weak.
+    pub mask_failures: u64,
+    /// Of the frames let out, those masked as a whole.
+    pub whole_masked: u64,
+    /// Root of the Merkle tree over the frames let out, in hex; empty when there is none.
+    pub root: String,
+    /// PTS of the first frame let out.
+    pub first_pts: Option<gst::ClockTime>,
+    /// PTS of the last frame let out.
+    pub last_pts: Option<gst::ClockTime>,
+}
+
+impl Proof {
+    /// A query to send upstream. `session` names the session asked about; empty asks for whichever runs.
+    pub fn query(session: &str) -> gst::query::Custom<gst::Query> {
+        gst::query::Custom::new(
+            gst::Structure::builder(PROOF_QUERY)
+                .field("version", CONTRACT_VERSION)
+                .field("asked", session)
+                .build(),
+        )
+    }
+
+    /// The session that a `privacy-proof` query asks about; `None` when the query is another.
+    pub fn asked(query: &gst::QueryRef) -> Option<String> {
+        let s = query.structure().filter(|s| s.name() == PROOF_QUERY)?;
+        Some(s.get::<&str>("asked").unwrap_or_default().to_owned())
+    }
+
+    /// Writes the answer into the query.
+    pub fn answer(&self, query: &mut gst::QueryRef) {
+        let time = |t: Option<gst::ClockTime>| t.map_or(u64::MAX, gst::ClockTime::nseconds);
+        let s = query.structure_mut();
+        s.set("session", &self.session);
+        s.set("stage", &self.stage);
+        s.set("frames-in", self.frames_in);
+        s.set("frames-out", self.frames_out);
+        s.set("mask-failures", self.mask_failures);
+        s.set("whole-masked", self.whole_masked);
+        s.set("root", &self.root);
+        s.set("first-pts", time(self.first_pts));
+        s.set("last-pts", time(self.last_pts));
+    }
+
+    /// Reads what a peer answered; an error when it cannot be read.
+    pub fn read(query: &gst::QueryRef) -> Result<Self, FieldError> {
+        let s = query
+            .structure()
+            .filter(|s| s.name() == PROOF_QUERY)
+            .ok_or(FieldError::Field("version"))?;
+        fields::version(s)?;
+        let text = |name| fields::get::<&str>(s, name).map(str::to_owned);
+        let time = |name| fields::get::<u64>(s, name).map(|t| gst::ClockTime::try_from(t).ok());
+        Ok(Self {
+            session: text("session")?,
+            stage: text("stage")?,
+            frames_in: fields::get(s, "frames-in")?,
+            frames_out: fields::get(s, "frames-out")?,
+            mask_failures: fields::get(s, "mask-failures")?,
+            whole_masked: fields::get(s, "whole-masked")?,
+            root: text("root")?,
+            first_pts: time("first-pts")?,
+            last_pts: time("last-pts")?,
+        })
+    }
+
+    /// Asks the elements upstream of `sink_pad`. `None` when no gate answered.
+    pub fn ask(sink_pad: &impl IsA<gst::Pad>, session: &str) -> Option<Self> {
+        let mut query = Self::query(session);
+        if !sink_pad.peer_query(&mut query) {
+            return None;
+        }
+        Self::read(&query).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_gathers_notes_and_an_answer_on_its_way() {
+        gst::init().unwrap();
+        let request = AuditRequest {
+            session: "s".into(),
+            purpose: "stats.traffic_counts".into(),
+            operation: "window_published".into(),
+            entry: "{\"motif\":\"étude\"}".into(),
+        };
+        let mut query = request.to_query();
+        assert_eq!(AuditRequest::from_query(&query), Some(Ok(request)));
+        PathNote {
+            elements: vec!["onnxdetector 0.1.0".into()],
+            models: vec!["aa".into()],
+            ..Default::default()
+        }
+        .add_to(&mut query);
+        PathNote {
+            counter: true,
+            elements: vec!["countaggregator 0.1.0".into()],
+            ..Default::default()
+        }
+        .add_to(&mut query);
+        assert_eq!(
+            PathNote::read(&query),
+            PathNote {
+                exit_gate: false,
+                counter: true,
+                elements: vec!["onnxdetector 0.1.0".into(), "countaggregator 0.1.0".into()],
+                models: vec!["aa".into()],
+            }
+        );
+        assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::None);
+        AuditAnswer::Durable(41).write(&mut query);
+        assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::Durable(41));
+        assert_eq!(AuditAnswer::read(&query, false), AuditAnswer::None);
+        AuditAnswer::Failed("full".into()).write(&mut query);
+        assert_eq!(
+            AuditAnswer::read(&query, true),
+            AuditAnswer::Failed("full".into()),
+            "an error outweighs an index"
+        );
+    }
+
+    #[test]
+    fn a_proof_survives_the_query() {
+        gst::init().unwrap();
+        let proof = Proof {
+            session: "s".into(),
+            stage: "exit".into(),
+            frames_in: 10,
+            frames_out: 9,
+            mask_failures: 1,
+            whole_masked: 2,
+            root: "ab".into(),
+            first_pts: Some(gst::ClockTime::ZERO),
+            last_pts: None,
+        };
+        let mut query = Proof::query("s");
+        assert_eq!(Proof::asked(&query).as_deref(), Some("s"));
+        assert!(Proof::read(&query).is_err(), "not answered yet");
+        proof.answer(&mut query);
+        assert_eq!(Proof::read(&query), Ok(proof));
+    }
+
+    #[test]
+    fn other_queries_are_not_ours() {
+        gst::init().unwrap();
+        let mut latency = gst::query::Latency::new();
+        assert_eq!(AuditRequest::from_query(&latency), None);
+        assert_eq!(Proof::asked(&latency), None);
+        PathNote::default().add_to(&mut latency);
+    }
+}

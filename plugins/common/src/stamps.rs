@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Stamps on a frame: who looked at it, and who masked it.
+//!
+//! Both are custom metas without tags, which ordinary elements copy whatever they do to the pixels
+//! (videoconvert, videoscale, encoders, muxers); `deinterlace` and `compositor` drop them, after which
+//! the frame counts as never looked at. A stamp holds state only: a rectangle in it would be wrong
+//! after a crop.
+
+use gst::meta::CustomMeta;
+
+use crate::{CONTRACT_VERSION, fields, fields::FieldError};
+
+/// Name of the scan stamp's meta.
+pub const SCAN_META: &str = "PrivacyScan";
+/// Name of the mask stamp's meta.
+pub const MASK_META: &str = "PrivacyMask";
+
+/// A detector looked at this frame, even if it found nobody.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScanStamp {
+    /// Element that looked.
+    pub detector: String,
+    /// SHA-256 of the model file, in hex.
+    pub model: String,
+    /// Classes it was able and asked to report, as labels.
+    pub classes: Vec<String>,
+    /// Lowest score reported, 0 to 1.
+    pub threshold: f64,
+    /// Number of detections reported.
+    pub found: u32,
+    /// It saw more than it could report: the detections are incomplete.
+    pub overflow: bool,
+    /// PTS of the frame truly analysed, which is another one than this for a predicted stamp.
+    pub pts: Option<gst::ClockTime>,
+    /// The boxes were carried here by a tracker and not measured on this frame.
+    pub predicted: bool,
+}
+
+/// This frame was masked, written last by whatever touched the pixels.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MaskStamp {
+    /// Classes whose detections were masked; [`MaskStamp::EVERY_CLASS`] for all of them.
+    pub classes: Vec<String>,
+    /// How: `solid`, `pixelate`, `blur`.
+    pub method: String,
+    /// Cells across the longer side of a region (0 for solid): what is left to see.
+    pub cells: u32,
+    /// Regions masked.
+    pub regions: u32,
+    /// The whole frame was masked.
+    pub whole_frame: bool,
+    /// Why the whole frame was masked: `no-scan`, `overflow`, `stale-scan`, `purpose`, `property`, …; empty otherwise.
+    pub reason: String,
+    /// Share of the frame that is masked, 0 to 1.
+    pub share: f64,
+}
+
+impl MaskStamp {
+    /// Stands for every class that a detector can report.
+    pub const EVERY_CLASS: &str = "*";
+
+    /// Whether this mask covers detections of `class`.
+    pub fn covers(&self, class: &str) -> bool {
+        self.whole_frame
+            || self
+                .classes
+                .iter()
+                .any(|c| c == Self::EVERY_CLASS || c == class)
+    }
+}
+
+impl From<&ScanStamp> for gst::Structure {
+    fn from(stamp: &ScanStamp) -> Self {
+        gst::Structure::builder(SCAN_META)
+            .field("version", CONTRACT_VERSION)
+            .field("detector", &stamp.detector)
+            .field("model", &stamp.model)
+            .field("classes", fields::join(&stamp.classes))
+            .field("threshold", stamp.threshold)
+            .field("found", stamp.found)
+            .field("overflow", stamp.overflow)
+            .field("pts", stamp.pts.map_or(u64::MAX, gst::ClockTime::nseconds))
+            .field("predicted", stamp.predicted)
+            .build()
+    }
+}
+
+impl TryFrom<&gst::StructureRef> for ScanStamp {
+    type Error = FieldError;
+
+    fn try_from(s: &gst::StructureRef) -> Result<Self, FieldError> {
+        use fields::get;
+        fields::version(s)?;
+        Ok(Self {
+            detector: get::<&str>(s, "detector")?.to_owned(),
+            model: get::<&str>(s, "model")?.to_owned(),
+            classes: fields::list(s, "classes")?,
+            threshold: get(s, "threshold")?,
+            found: get(s, "found")?,
+            overflow: get(s, "overflow")?,
+            pts: gst::ClockTime::try_from(get::<u64>(s, "pts")?).ok(),
+            predicted: get(s, "predicted")?,
+        })
+    }
+}
+
+impl From<&MaskStamp> for gst::Structure {
+    fn from(stamp: &MaskStamp) -> Self {
+        gst::Structure::builder(MASK_META)
+            .field("version", CONTRACT_VERSION)
+            .field("classes", fields::join(&stamp.classes))
+            .field("method", &stamp.method)
+            .field("cells", stamp.cells)
+            .field("regions", stamp.regions)
+            .field("whole-frame", stamp.whole_frame)
+            .field("reason", &stamp.reason)
+            .field("share", stamp.share)
+            .build()
+    }
+}
+
+impl TryFrom<&gst::StructureRef> for MaskStamp {
+    type Error = FieldError;
+
+    fn try_from(s: &gst::StructureRef) -> Result<Self, FieldError> {
+        use fields::get;
+        fields::version(s)?;
+        Ok(Self {
+            classes: fields::list(s, "classes")?,
+            method: get::<&str>(s, "method")?.to_owned(),
+            cells: get(s, "cells")?,
+            regions: get(s, "regions")?,
+            whole_frame: get(s, "whole-frame")?,
+            reason: get::<&str>(s, "reason")?.to_owned(),
+            share: get(s, "share")?,
+        })
+    }
+}
+
+impl ScanStamp {
+    /// Puts the stamp on a frame, replacing an earlier one.
+    pub fn write(&self, frame: &mut gst::BufferRef) {
+        write(frame, SCAN_META, &gst::Structure::from(self));
+    }
+
+    /// The stamp of a frame; `None` when nobody looked at it or the stamp cannot be read.
+    pub fn read(frame: &gst::BufferRef) -> Option<Self> {
+        let meta = CustomMeta::from_buffer(frame, SCAN_META).ok()?;
+        Self::try_from(meta.structure()).ok()
+    }
+
+    /// Takes the stamp off a frame.
+    pub fn remove(frame: &mut gst::BufferRef) {
+        remove(frame, SCAN_META);
+    }
+}
+
+impl MaskStamp {
+    /// Puts the stamp on a frame, replacing an earlier one.
+    pub fn write(&self, frame: &mut gst::BufferRef) {
+        write(frame, MASK_META, &gst::Structure::from(self));
+    }
+
+    /// The stamp of a frame; `None` when nobody masked it or the stamp cannot be read.
+    pub fn read(frame: &gst::BufferRef) -> Option<Self> {
+        let meta = CustomMeta::from_buffer(frame, MASK_META).ok()?;
+        Self::try_from(meta.structure()).ok()
+    }
+
+    /// Takes the stamp off a frame.
+    pub fn remove(frame: &mut gst::BufferRef) {
+        remove(frame, MASK_META);
+    }
+}
+
+fn write(frame: &mut gst::BufferRef, name: &str, values: &gst::StructureRef) {
+    remove(frame, name);
+    // Adding fails only for a name that `init` has not registered; the frame then has no stamp, which
+    // everybody downstream reads as "nobody looked" or "nobody masked".
+    if let Ok(mut meta) = CustomMeta::add(frame, name) {
+        let structure = meta.mut_structure();
+        for (field, value) in values.iter() {
+            structure.set_value(field, value.clone());
+        }
+    }
+}
+
+fn remove(frame: &mut gst::BufferRef, name: &str) {
+    frame.foreach_meta_mut(|meta| {
+        let ours = meta
+            .try_as_custom_meta()
+            .is_some_and(|custom| custom.has_name(name));
+        std::ops::ControlFlow::Continue(if ours {
+            gst::buffer::BufferMetaForeachAction::Remove
+        } else {
+            gst::buffer::BufferMetaForeachAction::Keep
+        })
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_survive_a_buffer_and_replace_each_other() {
+        gst::init().unwrap();
+        crate::init();
+        crate::init();
+        let mut buffer = gst::Buffer::new();
+        let buffer = buffer.make_mut();
+        assert_eq!(ScanStamp::read(buffer), None);
+        for (pts, predicted) in [
+            (None, false),
+            (Some(gst::ClockTime::from_mseconds(40)), true),
+        ] {
+            let scan = ScanStamp {
+                detector: "onnxdetector".into(),
+                model: "ab".into(),
+                classes: vec!["person".into(), "traffic light".into()],
+                threshold: 0.3,
+                found: 3,
+                overflow: true,
+                pts,
+                predicted,
+            };
+            scan.write(buffer);
+            assert_eq!(ScanStamp::read(buffer), Some(scan));
+        }
+        let mask = MaskStamp {
+            classes: vec!["person".into()],
+            method: "pixelate".into(),
+            cells: 6,
+            regions: 2,
+            whole_frame: false,
+            reason: String::new(),
+            share: 0.07,
+        };
+        mask.write(buffer);
+        assert_eq!(MaskStamp::read(buffer).as_ref(), Some(&mask));
+        assert!(mask.covers("person") && !mask.covers("car"));
+        ScanStamp::remove(buffer);
+        assert_eq!(ScanStamp::read(buffer), None);
+        assert_eq!(MaskStamp::read(buffer), Some(mask));
+    }
+
+    #[test]
+    fn a_stamp_that_cannot_be_read_is_absent() {
+        gst::init().unwrap();
+        crate::init();
+        let whole = gst::Structure::from(&ScanStamp::default());
+        for field in whole.fields() {
+            let mut cut = whole.clone();
+            cut.remove_field(field);
+            assert!(
+                ScanStamp::try_from(cut.as_ref()).is_err(),
+                "without {field}"
+            );
+        }
+        let whole = gst::Structure::from(&MaskStamp::default());
+        for field in whole.fields() {
+            let mut cut = whole.clone();
+            cut.remove_field(field);
+            assert!(
+                MaskStamp::try_from(cut.as_ref()).is_err(),
+                "without {field}"
+            );
+        }
+        let mut buffer = gst::Buffer::new();
+        let buffer = buffer.make_mut();
+        MaskStamp::default().write(buffer);
+        CustomMeta::from_mut_buffer(buffer, MASK_META)
+            .unwrap()
+            .mut_structure()
+            .set("version", 9u32);
+        assert_eq!(MaskStamp::read(buffer), None);
+    }
+}
