@@ -1,1 +1,7 @@
-//! Skeleton.
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests across elements: one binary, so that one program is linked.
+#![forbid(unsafe_code)]
+
+mod chain;
+mod interface;
+mod readme;

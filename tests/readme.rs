@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every command of the README is read by a test, and run where it can be: documentation that nobody
+//! runs stops being true.
+
+use std::{path::Path, process::Command};
+
+use gst::prelude::*;
+use gst_privacy_tests::{ELEMENTS, asset, init, root, site::Site};
+
+/// A command of a `sh` block, continuation lines joined.
+struct Line {
+    number: usize,
+    text: String,
+}
+
+fn commands() -> Vec<Line> {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let mut found = Vec::new();
+    let mut inside = false;
+    let mut open: Option<Line> = None;
+    for (index, line) in readme.lines().enumerate() {
+        if line.starts_with("```") {
+            inside = !inside && line == "```sh";
+            assert!(open.is_none(), "README.md:{}: command not finished", index + 1);
+            continue;
+        }
+        if !inside || line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (text, goes_on) = match line.strip_suffix('\\') {
+            Some(text) => (text, true),
+            None => (line, false),
+        };
+        let mut command = open.take().unwrap_or(Line {
+            number: index + 1,
+            text: String::new(),
+        });
+        command.text.push_str(text.trim());
+        command.text.push(' ');
+        if goes_on {
+            open = Some(command);
+        } else {
+            found.push(command);
+        }
+    }
+    assert!(found.len() > 8, "the README has {} commands", found.len());
+    found
+}
+
+/// The description that `gst-launch-1.0` gets, as GStreamer's parser takes it.
+fn pipeline(line: &Line) -> Option<String> {
+    let text = line.text.trim();
+    let text = text.strip_prefix("gst-launch-1.0 ")?;
+    let mut text = text.trim_start();
+    while let Some(rest) = text.strip_prefix('-') {
+        text = rest.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
+    }
+    Some(text.to_owned())
+}
+
+#[test]
+fn every_pipeline_of_the_readme_is_parsed() {
+    init();
+    let mut parsed = 0;
+    for line in commands() {
+        if let Some(description) = pipeline(&line) {
+            gst::parse::launch(&description)
+                .unwrap_or_else(|e| panic!("README.md:{}: {e}", line.number));
+            parsed += 1;
+        }
+    }
+    assert!(parsed >= 4, "the README shows {parsed} pipelines");
+}
+
+/// The pipelines run in the order of the README, over a site that lies in a temporary folder instead of
+/// `examples/out`. A display becomes a `fakesink`, as tests have no screen.
+#[test]
+fn every_pipeline_of_the_readme_runs() {
+    const TEST: &str = "every_pipeline_of_the_readme_runs";
+    init();
+    let (Some(_), Some(_), Some(clip)) = (
+        asset(TEST, "libonnxruntime.so"),
+        asset(TEST, "nanodet.onnx"),
+        asset(TEST, "vtest.avi"),
+    ) else {
+        return;
+    };
+    let site = Site::new();
+    let assets = clip.parent().unwrap();
+    for line in commands() {
+        let Some(description) = pipeline(&line) else {
+            continue;
+        };
+        let description = description
+            .replace("examples/out", site.path().to_str().unwrap())
+            .replace("examples/assets", assets.to_str().unwrap())
+            .replace("examples/site.toml", root().join("examples/site.toml").to_str().unwrap())
+            .replace("autovideosink", "fakesink sync=false");
+        run(line.number, &description, site.path());
+    }
+    let report = privacy_register_verify(&site);
+    assert!(report >= 8, "four sessions opened and closed: {report} entries");
+}
+
+fn run(number: usize, description: &str, folder: &Path) {
+    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let bus = pipeline.bus().unwrap();
+    pipeline.set_state(gst::State::Playing).ok();
+    let end = bus.timed_pop_filtered(
+        gst::ClockTime::from_seconds(300),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    pipeline.set_state(gst::State::Null).unwrap();
+    match end.as_ref().map(|m| m.view()) {
+        Some(gst::MessageView::Eos(_)) => {}
+        Some(gst::MessageView::Error(e)) => panic!(
+            "README.md:{number}: {} ({:?}) in {}",
+            e.error(),
+            e.debug(),
+            folder.display()
+        ),
+        _ => panic!("README.md:{number}: no end within five minutes"),
+    }
+}
+
+fn privacy_register_verify(site: &Site) -> u64 {
+    site.verify().expect("the register verifies").entries
+}
+
+#[test]
+fn every_other_command_of_the_readme_exists() {
+    init();
+    for line in commands() {
+        let words: Vec<&str> = line.text.split_whitespace().collect();
+        let place = format!("README.md:{}: {}", line.number, line.text);
+        match words[0] {
+            "gst-launch-1.0" | "git" | "cd" | "export" | "meson" | "ffprobe" | "." => {}
+            "gst-inspect-1.0" => assert!(ELEMENTS.contains(&words[1]), "{place}"),
+            "cargo" => {
+                for name in words.iter().skip_while(|w| **w != "-p").skip(1).step_by(2) {
+                    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+                    assert!(lock.contains(&format!("name = \"{name}\"")), "{place}");
+                }
+            }
+            "privacyctl" => privacyctl_takes(&words[1..], &place),
+            script if script.starts_with("./") => {
+                let path = root().join(script);
+                assert!(path.is_file(), "{place}: no such file");
+                let first = std::fs::read_to_string(&path).unwrap();
+                if first.starts_with("#!/usr/bin/env bash") {
+                    let ok = Command::new("bash").arg("-n").arg(&path).status().unwrap();
+                    assert!(ok.success(), "{place}");
+                }
+            }
+            other => panic!("{place}: no test knows the program `{other}`"),
+        }
+    }
+}
+
+/// The subcommands exist: `--help` of each answers.
+fn privacyctl_takes(arguments: &[&str], place: &str) {
+    let Some(tool) = gst_privacy_tests::privacyctl() else {
+        return;
+    };
+    let subcommands: Vec<_> = arguments.iter().take(2).copied().collect();
+    let output = Command::new(tool).args(&subcommands).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{place}: {}", String::from_utf8_lossy(&output.stderr));
+    let help = String::from_utf8_lossy(&output.stdout);
+    for flag in arguments.iter().filter(|a| a.starts_with("--")) {
+        let flag = flag.split('=').next().unwrap();
+        assert!(help.contains(flag), "{place}: {flag} is not in\n{help}");
+    }
+}
