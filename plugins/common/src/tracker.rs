@@ -359,10 +359,8 @@ impl<S: Default> Tracker<S> {
             self.moved[index] = None;
             excess -= 1;
         }
-        let mut kept = 0;
-        for moved in self.moved.iter_mut().flatten() {
+        for (kept, moved) in self.moved.iter_mut().flatten().enumerate() {
             *moved = kept;
-            kept += 1;
         }
         for index in self.assigned.iter_mut().flatten() {
             // A matched track always stays.
