@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a decision grants, and the entry that the register writes of it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    decide::{self, Request},
+    mandate::{Camera, Consents, Footage, Form, Mandate, Operator},
+    refusal::Refusal,
+    rules::{Purpose, Rules},
+    time,
+    vocabulary::{DetectorUse, Mask, Mode, Operation, SinkClass},
+};
+
+/// A granted request: everything that the elements and the register need to know of it.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Identifier of the purpose.
+    pub purpose_id: String,
+    /// Name of the purpose in English.
+    pub label_en: String,
+    /// Name of the purpose in French.
+    pub label_fr: String,
+    /// SHA-256 of the mandate, in hex.
+    pub mandate_digest: String,
+    /// Version of the rules that decided.
+    pub rules_version: String,
+    /// Camera.
+    pub camera: String,
+    /// Pseudonym of the operator.
+    pub operator: String,
+    /// Where the images go.
+    pub sink_class: SinkClass,
+    /// Weakest mask that may leave: the purpose's or the mandate's, whichever is stronger.
+    pub required_mask: Mask,
+    /// Classes that a mask must cover.
+    pub mask_classes: Vec<String>,
+    /// What a detector may be used for.
+    pub detector_use: DetectorUse,
+    /// Classes that may be detected or counted.
+    pub classes: Vec<String>,
+    /// Limits of statistics, for a statistics purpose.
+    pub statistics: Option<StatisticsGrant>,
+    /// Operation in the register.
+    pub operation: Operation,
+    /// Whether images may leave at all.
+    pub video_out: bool,
+    /// First instant at which nothing may flow any more: the earliest end of mandate, designation,
+    /// authorisation, training, regime, rules and longest run.
+    pub expires: Timestamp,
+    /// Revocation identifiers of the mandate.
+    pub revocation_ids: Vec<String>,
+    modes: Vec<Mode>,
+    footage: Option<Footage>,
+    form: Form,
+    act_ref: String,
+    capacity: &'static str,
+}
+
+/// Limits of statistics, after the mandate and the DPO's agreement. Seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatisticsGrant {
+    /// Shortest window.
+    pub min_window_s: u32,
+    /// Longest window.
+    pub max_window_s: u32,
+    /// Smallest published count.
+    pub min_count: u32,
+    /// Delay between the end of a window and its publication.
+    pub publish_delay_s: u32,
+}
+
+/// What the register says about the mask before anything flowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymisation {
+    /// Images leave, and this mask is required.
+    Required(Mask),
+    /// No image leaves.
+    NoVideo,
+}
+
+impl Grant {
+    pub(crate) fn new(
+        rules: &Rules,
+        purpose: &Purpose,
+        mandate: &Mandate,
+        camera: &Camera,
+        operator: &Operator,
+        request: &Request<'_>,
+    ) -> Self {
+        let form = &mandate.form;
+        let statistics = form
+            .stats
+            .as_ref()
+            .filter(|_| purpose.detector_use == DetectorUse::Statistics)
+            .map(|stats| {
+                let limits = &rules.statistics;
+                let floor = stats
+                    .dpo_signoff
+                    .as_ref()
+                    .map_or(limits.window_floor_s, |s| {
+                        s.window_floor_s.min(limits.window_floor_s)
+                    });
+                StatisticsGrant {
+                    min_window_s: floor,
+                    max_window_s: limits.window_ceiling_s,
+                    min_count: stats.min_count.unwrap_or(limits.min_count_default),
+                    publish_delay_s: stats.publish_delay_s.unwrap_or(limits.publish_delay_s),
+                }
+            });
+        let classes = match &form.stats {
+            Some(stats) if statistics.is_some() => stats.classes.clone(),
+            _ => purpose.detector_classes.clone(),
+        };
+        let required_mask = decide::required_mask(purpose, form);
+        Self {
+            purpose_id: form.purpose_id.clone(),
+            label_en: purpose.label_en.clone(),
+            label_fr: purpose.label_fr.clone(),
+            mandate_digest: mandate.digest.clone(),
+            rules_version: rules.version.clone(),
+            camera: camera.id.clone(),
+            operator: operator.id.clone(),
+            sink_class: request.sink_class,
+            required_mask,
+            mask_classes: mask_classes(purpose, required_mask),
+            detector_use: purpose.detector_use,
+            classes,
+            statistics,
+            operation: purpose.operation,
+            video_out: purpose.video_out,
+            expires: expires(rules, purpose, form, operator, request.now),
+            revocation_ids: mandate.revocation_ids.clone(),
+            modes: purpose.modes.clone(),
+            footage: form.footage,
+            form: form.clone(),
+            act_ref: operator.habilitation.act_ref.clone(),
+            capacity: operator.capacity.word(),
+        }
+    }
+
+    /// Whether the source may be what it turned out to be, once that is known.
+    pub fn check_mode(&self, live: bool) -> Result<Mode, Refusal> {
+        decide::mode_allowed(
+            &self.purpose_id,
+            &self.modes,
+            self.detector_use,
+            self.footage,
+            live,
+        )
+    }
+
+    /// What the register says about masking before anything flowed.
+    pub fn anonymisation(&self) -> Anonymisation {
+        if self.video_out {
+            Anonymisation::Required(self.required_mask)
+        } else {
+            Anonymisation::NoVideo
+        }
+    }
+
+    /// The footage that a requisition asks for, from its first instant to the first after it.
+    pub fn footage_range(&self) -> Option<(Timestamp, Timestamp)> {
+        self.form.requisition.as_ref().map(|r| (r.from, r.to))
+    }
+
+    /// The opening entry as a JSON object, without what only the register knows (index, time, host,
+    /// models, output).
+    pub fn entry(&self, session: &str, mode: Mode) -> String {
+        let form = &self.form;
+        let reference = |text: Option<&String>| text.cloned().unwrap_or_default();
+        let required = match self.anonymisation() {
+            Anonymisation::Required(mask) => mask.word(),
+            Anonymisation::NoVideo => "no-video",
+        };
+        let (from, to) = self.footage_range().unzip();
+        let mut entry = json!({
+            "operation": self.operation.word(),
+            "session": session,
+            "purpose_id": self.purpose_id,
+            "purpose_label_fr": self.label_fr,
+            "motif": form.motif,
+            "agent": {"id": self.operator, "capacity": self.capacity, "habilitation_ref": self.act_ref},
+            "destinataire": form.recipient.as_ref().map_or(json!("aucun"), |r| {
+                json!({"name": r.name, "service": r.service, "capacity": r.capacity})
+            }),
+            "mandate_id": form.mandate_id,
+            "mandate_digest": self.mandate_digest,
+            "rules_version": self.rules_version,
+            "cameras": [self.camera],
+            "mode": mode.word(),
+            "anonymisation": {"required": required},
+            "output": {"sink_class": self.sink_class.word()},
+            "legal_refs": {
+                "authorisation": reference(form.csi_authorisation.as_ref().map(|a| &a.act_ref)),
+                "requisition": reference(form.requisition.as_ref().map(|r| &r.reference)),
+                "dpia": reference(form.dpia.as_ref().map(|d| &d.reference)),
+                "commitment": reference(form.compliance_commitment.as_ref().map(|c| &c.cnil_ref)),
+                "ropa": reference(form.ropa_ref.as_ref()),
+            },
+            "expires": self.expires.to_string(),
+        });
+        let optional = [
+            ("csi_ground", form.csi_ground.map(Value::from)),
+            ("footage_from", from.map(|t| t.to_string().into())),
+            ("footage_to", to.map(|t| t.to_string().into())),
+            ("channel", form.channel.and_then(|c| serde_json::to_value(c).ok())),
+            ("item_ref", form.item_ref.clone().map(Value::from)),
+            ("approver", form.approver.clone().map(Value::from)),
+            (
+                "consents_count",
+                form.consents.as_ref().map(|c| match c {
+                    Consents::None(_) => 0.into(),
+                    Consents::Given(given) => given.len().into(),
+                }),
+            ),
+            (
+                "non_electoral_declaration",
+                form.declaration_non_electoral
+                    .as_ref()
+                    .map(|d| format!("{}, {}", d.signatory, d.date).into()),
+            ),
+            (
+                "notice_ids",
+                form.public_notice.as_ref().map(|n| n.sign_ids.clone().into()),
+            ),
+            ("footage", form.footage.and_then(|f| serde_json::to_value(f).ok())),
+            (
+                "statistics",
+                self.statistics.map(|s| {
+                    json!({
+                        "min_window_s": s.min_window_s,
+                        "min_count": s.min_count,
+                        "publish_delay_s": s.publish_delay_s,
+                        "dpo_signoff": form.stats.as_ref().and_then(|s| s.dpo_signoff.as_ref()).map(|d| &d.by),
+                    })
+                }),
+            ),
+        ];
+        if let Some(object) = entry.as_object_mut() {
+            for (name, value) in optional {
+                if let Some(value) = value {
+                    object.insert(name.to_owned(), value);
+                }
+            }
+        }
+        entry.to_string()
+    }
+}
+
+impl Refusal {
+    /// The refusal entry as a JSON object. `mandate` when one could be verified.
+    pub fn entry(
+        &self,
+        session: &str,
+        rules: Option<&Rules>,
+        mandate: Option<&Mandate>,
+        request: &Request<'_>,
+    ) -> String {
+        let form = mandate.map(|m| &m.form);
+        let label = rules
+            .and_then(|r| r.purpose(request.purpose))
+            .map_or("", |p| p.label_fr.as_str());
+        let cameras: &[&str] = if request.camera.is_empty() {
+            &[]
+        } else {
+            &[request.camera]
+        };
+        json!({
+            "operation": Operation::Refuse.word(),
+            "session": session,
+            "purpose_id": request.purpose,
+            "purpose_label_fr": label,
+            "motif": form.map_or("", |f| f.motif.as_str()),
+            "agent": {"id": request.operator},
+            "mandate_id": form.map_or("", |f| f.mandate_id.as_str()),
+            "mandate_digest": mandate.map_or("", |m| m.digest.as_str()),
+            "rules_version": rules.map_or("", |r| r.version.as_str()),
+            "cameras": cameras,
+            "output": {"sink_class": request.sink_class.word()},
+            "refusal": {
+                "code": self.code,
+                "message_en": self.message_en,
+                "message_fr": self.message_fr,
+                "legal_ref": self.legal_ref,
+            },
+        })
+        .to_string()
+    }
+}
+
+/// The classes that a mask must cover. A mandate may ask for more than the purpose does.
+fn mask_classes(purpose: &Purpose, required: Mask) -> Vec<String> {
+    const VEHICLES: &[&str] = &["bicycle", "car", "motorcycle", "bus", "truck"];
+    let more: &[&str] = match required {
+        Mask::None | Mask::Frame => &[],
+        Mask::Persons => &["person"],
+        Mask::PersonsVehicles => &[
+            "person",
+            VEHICLES[0],
+            VEHICLES[1],
+            VEHICLES[2],
+            VEHICLES[3],
+            VEHICLES[4],
+        ],
+    };
+    let mut classes = purpose.mask_classes.clone();
+    for class in more {
+        if !classes.iter().any(|c| c == class) {
+            classes.push((*class).to_owned());
+        }
+    }
+    classes
+}
+
+fn expires(
+    rules: &Rules,
+    purpose: &Purpose,
+    form: &Form,
+    operator: &Operator,
+    now: Timestamp,
+) -> Timestamp {
+    let end_of = |day| time::end_of(day).unwrap_or(now);
+    let session = purpose.max_session_s.map(|s| {
+        now.checked_add(SignedDuration::from_secs(i64::from(s)))
+            .unwrap_or(now)
+    });
+    // A renewed training counts by its latest end.
+    let training = purpose.training.iter().filter_map(|topic| {
+        operator
+            .training
+            .iter()
+            .filter(|t| t.topic == *topic)
+            .map(|t| t.valid_to)
+            .max()
+    });
+    let authorisation = form
+        .csi_authorisation
+        .iter()
+        .flat_map(|a| [Some(a.valid_to), a.event_end])
+        .flatten();
+    [
+        Some(form.valid_to),
+        Some(operator.habilitation.valid_to),
+        Some(end_of(rules.review_by)),
+        purpose.valid_to.map(end_of),
+        session,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(training)
+    .chain(authorisation)
+    .fold(form.valid_to, Timestamp::min)
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who may let which images flow, for what, until when: the rules, the mandates and the decision.
+//!
+//! A mandate starts as a form that a controller fills in, here for publishing one clip:
+//!
+//! ```toml
+//! purpose_id = "comm.public_publication"
+//! valid_from = 2026-11-21
+//! valid_to = 2026-12-05          # the whole of that day, Paris time
+//! [[cameras]]
+//! id = "cam-12"
+//! insee_code = "38185"
+//! place_type = "public_road"
+//! ```
+//!
+//! [`mandate::sign`] turns the form into a [Biscuit] token, [`mandate::verify`] turns the token back into
+//! a [`Mandate`] with nothing but a public key, and [`decide`] says whether the images may flow:
+//!
+//! ```
+//! use privacy_policy::{Request, Rules, decide};
+//! let rules = Rules::builtin();
+//! let request = Request { purpose: "refused.facial_recognition", ..Request::at("2026-11-21T12:00:00Z".parse()?) };
+//! let refusal = decide(&rules, None, &request).unwrap_err();
+//! assert_eq!(refusal.code, "BIOMETRICS");
+//! assert!(refusal.message_fr.contains("reconnaissance faciale"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything the law dates or counts lives in the rules file (`rules/fr.toml`, embedded, replaceable);
+//! the code holds no date and no threshold. Nothing here reads a clock, a file or the network: time is an
+//! argument, so every decision can be repeated and tested.
+//!
+//! [Biscuit]: https://doc.biscuitsec.org/reference/specifications
+#![forbid(unsafe_code)]
+
+mod complete;
+mod decide;
+mod grant;
+pub mod key;
+pub mod mandate;
+mod refusal;
+pub mod rules;
+pub mod time;
+mod vocabulary;
+
+pub use decide::{Request, decide};
+pub use grant::{Anonymisation, Grant, StatisticsGrant};
+pub use key::{KeyPair, PublicKey};
+pub use mandate::{Form, Mandate};
+pub use refusal::{Refusal, RefusalText};
+pub use rules::{Purpose, Rules, RulesError, Status};
+pub use vocabulary::{Capacity, DetectorUse, Field, Mask, Mode, Operation, PlaceType, SinkClass};

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Dates as French acts write them: a day without an hour is a day in Paris.
+//!
+//! A mandate "du 1er au 5 décembre" runs from 2026-12-01T00:00 to the *end* of 2026-12-05, both in
+//! Europe/Paris; an instant with an offset is taken as written.
+
+use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
+use serde::{Deserialize, Deserializer, de};
+
+/// Europe/Paris from its rule, so that a host without a time zone database decides alike.
+///
+/// Paris has changed its clocks by this rule since 1996; dates before that do not occur in mandates.
+pub fn paris() -> TimeZone {
+    TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap_or(TimeZone::UTC)
+}
+
+/// The first instant of a day in Paris. Errors only outside the years -9999 to 9999.
+pub fn start_of(day: civil::Date) -> Result<Timestamp, jiff::Error> {
+    paris().to_timestamp(day.at(0, 0, 0, 0))
+}
+
+/// The first instant after a day in Paris.
+pub fn end_of(day: civil::Date) -> Result<Timestamp, jiff::Error> {
+    start_of(day.checked_add(1.day())?)
+}
+
+/// The day it is in Paris.
+pub fn day_of(instant: Timestamp) -> civil::Date {
+    instant.to_zoned(paris()).date()
+}
+
+/// Reads a TOML date, date-time or string as the first instant it names.
+pub fn from<'de, D: Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error> {
+    read(d, start_of)
+}
+
+/// As [`from`], for a value that may be missing.
+pub fn opt_from<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
+    from(d).map(Some)
+}
+
+/// Reads a TOML date, date-time or string as the first instant it no longer covers: a bare day counts in full.
+pub fn until<'de, D: Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error> {
+    read(d, end_of)
+}
+
+/// As [`until`], for a value that may be missing.
+pub fn opt_until<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Timestamp>, D::Error> {
+    until(d).map(Some)
+}
+
+/// Reads a day, from a TOML date or a string.
+pub fn date<'de, D: Deserializer<'de>>(d: D) -> Result<civil::Date, D::Error> {
+    d.deserialize_any(Text)?
+        .parse()
+        .map_err(|e| de::Error::custom(format!("not a day such as 2026-12-31: {e}")))
+}
+
+/// As [`date`], for a value that may be missing.
+pub fn opt_date<'de, D: Deserializer<'de>>(d: D) -> Result<Option<civil::Date>, D::Error> {
+    date(d).map(Some)
+}
+
+fn read<'de, D: Deserializer<'de>>(
+    d: D,
+    day: impl Fn(civil::Date) -> Result<Timestamp, jiff::Error>,
+) -> Result<Timestamp, D::Error> {
+    let text = d.deserialize_any(Text)?;
+    parse(&text, day).map_err(de::Error::custom)
+}
+
+fn parse(
+    text: &str,
+    day: impl Fn(civil::Date) -> Result<Timestamp, jiff::Error>,
+) -> Result<Timestamp, String> {
+    let explain = |e: jiff::Error| {
+        format!(
+            "\"{text}\" is neither a day (2026-12-31) nor an instant (2026-12-31T18:00:00+01:00): {e}"
+        )
+    };
+    // A date alone first: `Timestamp` would refuse it, and a date-time would lose its time as a date.
+    if text.len() <= 10 {
+        return text.parse().and_then(day).map_err(explain);
+    }
+    if let Ok(instant) = text.parse() {
+        return Ok(instant);
+    }
+    text.parse()
+        .and_then(|local: civil::DateTime| paris().to_timestamp(local))
+        .map_err(explain)
+}
+
+/// Takes the text of a string or of a TOML date.
+struct Text;
+
+impl<'de> de::Visitor<'de> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a date or a date-time")
+    }
+
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<String, E> {
+        Ok(v.to_owned())
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<String, A::Error> {
+        toml::value::Datetime::deserialize(de::value::MapAccessDeserializer::new(map))
+            .map(|d| d.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instant(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_is_a_day_in_paris_in_winter_and_in_summer() {
+        assert_eq!(
+            parse("2026-12-31", start_of).unwrap(),
+            instant("2026-12-30T23:00:00Z")
+        );
+        assert_eq!(
+            parse("2026-12-31", end_of).unwrap(),
+            instant("2026-12-31T23:00:00Z")
+        );
+        assert_eq!(
+            parse("2026-07-14", start_of).unwrap(),
+            instant("2026-07-13T22:00:00Z")
+        );
+        // The night the clocks go back has 25 hours, and all of them belong to the day.
+        assert_eq!(
+            parse("2026-10-25", end_of).unwrap(),
+            instant("2026-10-25T23:00:00Z")
+        );
+    }
+
+    #[test]
+    fn instants_are_taken_as_written_and_local_times_are_paris_times() {
+        assert_eq!(
+            parse("2026-12-31T18:00:00+01:00", end_of).unwrap(),
+            instant("2026-12-31T17:00:00Z")
+        );
+        assert_eq!(
+            parse("2026-12-31T18:00:00", end_of).unwrap(),
+            instant("2026-12-31T17:00:00Z")
+        );
+        for bad in ["", "tomorrow", "2026-13-01", "2026-02-30", "18:00:00"] {
+            assert!(parse(bad, start_of).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn toml_dates_and_strings_read_alike() {
+        #[derive(Deserialize)]
+        struct Document {
+            #[serde(deserialize_with = "until")]
+            a: Timestamp,
+            #[serde(deserialize_with = "until")]
+            b: Timestamp,
+        }
+        let d: Document = toml::from_str("a = 2026-12-31\nb = \"2026-12-31\"").unwrap();
+        assert_eq!(d.a, d.b);
+        let error = toml::from_str::<Document>("a = 3\nb = \"x\"")
+            .err()
+            .map(|e| e.to_string());
+        assert!(error.is_some_and(|e| e.contains("line 1")));
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading and writing files with the care that keys and mandates need.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use privacy_policy::{KeyPair, PublicKey, Rules, key};
+
+/// Longest text file that is read.
+const MAX_TEXT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Why a file could not be used. Each message names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something is there already.
+    #[error("{} exists and is not overwritten; choose another name / existe déjà et n'est pas écrasé, choisissez un autre nom", .0.display())]
+    Exists(PathBuf),
+    /// A private key that others can read.
+    #[error(
+        "{}: mode {mode:04o} lets others read this private key; chmod 0600 it, and replace it if it may have been copied / d'autres peuvent lire cette clé privée : chmod 0600, et remplacez-la si elle a pu être copiée",
+        path.display()
+    )]
+    WideMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The content is not what it should be.
+    #[error("{}: {message}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl FileError {
+    fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| {
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                Self::Exists(path)
+            } else {
+                Self::Io { path, source }
+            }
+        }
+    }
+
+    /// Names the file that `message` is about.
+    pub fn content(path: &Path, message: impl ToString) -> Self {
+        Self::Content {
+            path: path.to_owned(),
+            message: message.to_string(),
+        }
+    }
+}
+
+/// Creates `path` with the given mode, durable on return. Never overwrites.
+pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), FileError> {
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(FileError::io(path))
+}
+
+/// Reads a whole file of bounded size.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(FileError::io(path))?;
+    read_open(file, path)
+}
+
+/// Reads a whole text file.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    String::from_utf8(read(path)?).map_err(|e| FileError::content(path, e))
+}
+
+/// Reads a private key, unless others could have read it too.
+pub fn private_key(path: &Path) -> Result<KeyPair, FileError> {
+    // Mode and content of the same open file: nobody can swap it in between.
+    let file = File::open(path).map_err(FileError::io(path))?;
+    let mode = file
+        .metadata()
+        .map_err(FileError::io(path))?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o177 != 0 {
+        return Err(FileError::WideMode {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let text = String::from_utf8(read_open(file, path)?)
+        .map_err(|_| FileError::content(path, "not a text file"))?;
+    key::parse_private(&text).map_err(|e| FileError::content(path, e))
+}
+
+/// Reads the public keys of a file.
+pub fn public_keys(path: &Path) -> Result<Vec<PublicKey>, FileError> {
+    key::parse_public(&read_text(path)?).map_err(|e| FileError::content(path, e))
+}
+
+/// Reads a rules file, or takes the embedded rules.
+pub fn rules(path: Option<&Path>) -> Result<Rules, FileError> {
+    match path {
+        None => Ok(Rules::builtin()),
+        Some(path) => Rules::parse(&read_text(path)?).map_err(|e| FileError::content(path, e)),
+    }
+}
+
+fn read_open(file: File, path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    file.take(MAX_TEXT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(FileError::io(path))?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        return Err(FileError::content(
+            path,
+            format!("longer than {MAX_TEXT_BYTES} bytes"),
+        ));
+    }
+    Ok(bytes)
+}

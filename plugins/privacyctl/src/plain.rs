@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Mandates, grants and rules in plain English and French.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use privacy_policy::{Grant, Mandate, Purpose, Refusal, Rules, Status, time};
+
+/// Picks the language.
+fn pick<'a>(french: bool, en: &'a str, fr: &'a str) -> &'a str {
+    if french { fr } else { en }
+}
+
+/// A list of labelled lines.
+struct Lines {
+    french: bool,
+    text: String,
+}
+
+impl Lines {
+    fn new(french: bool) -> Self {
+        Self {
+            french,
+            text: String::new(),
+        }
+    }
+
+    fn add(&mut self, en: &str, fr: &str, value: impl std::fmt::Display) {
+        let label = pick(self.french, en, fr);
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.text, "{label:<22} {value}");
+    }
+
+    fn add_some(&mut self, en: &str, fr: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.add(en, fr, value);
+        }
+    }
+
+    fn title(&mut self, text: &str) {
+        let _ = writeln!(self.text, "{text}");
+    }
+}
+
+fn local(instant: Timestamp) -> String {
+    instant
+        .to_zoned(time::paris())
+        .strftime("%Y-%m-%d %H:%M (Paris)")
+        .to_string()
+}
+
+/// A refusal: code, why, what to do, on which ground.
+pub fn refusal(refusal: &Refusal, french: bool) -> String {
+    let mut text = format!(
+        "{} {}: {}",
+        pick(french, "refused,", "refusé,"),
+        refusal.code,
+        refusal.text(french)
+    );
+    if !refusal.legal_ref.is_empty() {
+        let _ = write!(text, " [{}]", refusal.legal_ref);
+    }
+    text
+}
+
+/// A grant: what may flow, until when, with what mask.
+pub fn grant(grant: &Grant, french: bool) -> String {
+    let mut lines = Lines::new(french);
+    lines.title(pick(french, "It would open.", "Il s'ouvrirait."));
+    lines.add(
+        "purpose",
+        "finalité",
+        pick(french, &grant.label_en, &grant.label_fr),
+    );
+    lines.add("camera", "caméra", &grant.camera);
+    lines.add("operator", "opérateur", &grant.operator);
+    lines.add("destination", "destination", grant.sink_class);
+    if grant.video_out {
+        lines.add("required mask", "masquage exigé", grant.required_mask);
+    } else {
+        lines.add(
+            "images",
+            "images",
+            pick(french, "none leaves", "aucune ne sort"),
+        );
+    }
+    lines.add("register entry", "inscription registre", grant.operation);
+    lines.add("until", "jusqu'au", local(grant.expires));
+    lines.text
+}
+
+/// A verified mandate.
+pub fn mandate(rules: &Rules, mandate: &Mandate, now: Timestamp, french: bool) -> String {
+    let form = &mandate.form;
+    let mut lines = Lines::new(french);
+    let label = rules
+        .purpose(&form.purpose_id)
+        .map_or("", |p| pick(french, &p.label_en, &p.label_fr));
+    lines.add(
+        "purpose",
+        "finalité",
+        format_args!("{} ({label})", form.purpose_id),
+    );
+    lines.add("reason", "motif", &form.motif);
+    let state = if now >= form.valid_to {
+        pick(french, "ended", "terminé")
+    } else if now < form.valid_from {
+        pick(french, "not begun", "pas commencé")
+    } else {
+        pick(french, "in force", "en vigueur")
+    };
+    lines.add(
+        "validity",
+        "validité",
+        format_args!(
+            "{} – {}, {state}",
+            local(form.valid_from),
+            local(form.valid_to)
+        ),
+    );
+    lines.add(
+        "issued",
+        "établi",
+        format_args!("{}, {}", form.issued_by, form.issued_at),
+    );
+    for camera in &form.cameras {
+        lines.add(
+            "camera",
+            "caméra",
+            format_args!(
+                "{}, INSEE {}, {}",
+                camera.id, camera.insee_code, camera.place_type
+            ),
+        );
+    }
+    for operator in &form.operators {
+        let h = &operator.habilitation;
+        lines.add(
+            "operator",
+            "opérateur",
+            format_args!(
+                "{}, {}, {} {}, {} – {}, INSEE {}",
+                operator.id,
+                operator.capacity,
+                h.authority,
+                h.act_ref,
+                local(h.valid_from),
+                local(h.valid_to),
+                operator.territory.join(" ")
+            ),
+        );
+        for t in &operator.training {
+            lines.add(
+                "  training",
+                "  formation",
+                format_args!("{}, {} – {}", t.topic, t.date, local(t.valid_to)),
+            );
+        }
+    }
+    let sinks: Vec<&str> = form.sink_classes.iter().map(|c| c.word()).collect();
+    lines.add("destinations", "destinations", sinks.join(", "));
+    lines.add("mask", "masquage", form.anonymisation);
+    if let Some(c) = &form.controller {
+        lines.add(
+            "controller",
+            "responsable",
+            format_args!("{} ({}), SIREN {}, {}", c.name, c.kind, c.siren, c.contact),
+        );
+    }
+    if let Some(d) = &form.dpo {
+        lines.add("DPO", "DPO", format_args!("{}, {}", d.role, d.contact));
+    }
+    lines.add_some("rights", "droits", form.rights_contact.as_ref());
+    if let Some(a) = &form.csi_authorisation {
+        lines.add(
+            "authorisation",
+            "autorisation",
+            format_args!(
+                "{}, {}, {} – {}",
+                a.prefect,
+                a.act_ref,
+                a.date,
+                local(a.valid_to)
+            ),
+        );
+    }
+    if let Some(d) = &form.dpia {
+        lines.add(
+            "impact assessment",
+            "analyse d'impact",
+            format_args!("{}, {}", d.reference, d.date),
+        );
+    }
+    if let Some(n) = &form.public_notice {
+        lines.add(
+            "public notice",
+            "information du public",
+            n.sign_ids.join(", "),
+        );
+    }
+    if let Some(r) = &form.requisition {
+        lines.add(
+            "requisition",
+            "réquisition",
+            format_args!(
+                "{}, {}, {}, {} – {}",
+                r.reference,
+                r.officer,
+                r.legal_article,
+                local(r.from),
+                local(r.to)
+            ),
+        );
+    }
+    if let Some(r) = &form.recipient {
+        lines.add(
+            "recipient",
+            "destinataire",
+            format_args!("{}, {}, {}", r.name, r.service, r.capacity),
+        );
+    }
+    lines.add_some("item", "objet publié", form.item_ref.as_ref());
+    lines.add_some("approved by", "approuvé par", form.approver.as_ref());
+    if let Some(s) = &form.stats {
+        lines.add("counted", "comptés", s.classes.join(", "));
+        lines.add("right to object", "droit d'opposition", &s.objection);
+        if let Some(d) = &s.dpo_signoff {
+            lines.add(
+                "DPO's agreement",
+                "accord du DPO",
+                format_args!("{}, {}, {} s: {}", d.by, d.date, d.window_floor_s, d.reason),
+            );
+        }
+    }
+    for restriction in mandate.restrictions() {
+        lines.add("narrowed", "restreint", restriction);
+    }
+    lines.add("identifier", "identifiant", &form.mandate_id);
+    lines.add("rules", "règles", &form.rules_version);
+    lines.add("digest (SHA-256)", "empreinte (SHA-256)", &mandate.digest);
+    lines.add("signed by key", "signé par la clé", &mandate.signed_by);
+    for id in &mandate.revocation_ids {
+        lines.add("revocation id", "id de révocation", id);
+    }
+    lines.text
+}
+
+/// What an unverified token says.
+pub fn unverified(source: &str, french: bool) -> String {
+    format!(
+        "{}\n\n{source}",
+        pick(
+            french,
+            "SIGNATURE NOT VERIFIED: anybody may have written this. Give --key to verify it.",
+            "SIGNATURE NON VÉRIFIÉE : n'importe qui a pu écrire ceci. Indiquez --key pour la vérifier."
+        )
+    )
+}
+
+/// The list of purposes.
+pub fn rules(rules: &Rules, french: bool) -> String {
+    let mut lines = Lines::new(french);
+    lines.add("rules", "règles", &rules.version);
+    lines.add("verified on", "vérifiées le", rules.verified_on);
+    lines.add("review by", "à relire avant le", rules.review_by);
+    lines.title("");
+    for (id, p) in rules.purposes() {
+        let _ = writeln!(
+            lines.text,
+            "{:<10} {id:<36} {}",
+            status(p.status, french),
+            pick(french, &p.label_en, &p.label_fr)
+        );
+    }
+    lines.text
+}
+
+fn status(status: Status, french: bool) -> &'static str {
+    match status {
+        Status::Allowed => pick(french, "allowed", "permise"),
+        Status::Restricted => pick(french, "restricted", "restreinte"),
+        Status::Refused => pick(french, "refused", "refusée"),
+    }
+}
+
+/// One purpose in full.
+pub fn purpose(id: &str, p: &Purpose, french: bool) -> String {
+    let mut lines = Lines::new(french);
+    lines.add("purpose", "finalité", id);
+    lines.add("name", "nom", pick(french, &p.label_en, &p.label_fr));
+    lines.add("status", "statut", status(p.status, french));
+    let (message, remedy) = if french {
+        (&p.message_fr, &p.remedy_fr)
+    } else {
+        (&p.message_en, &p.remedy_en)
+    };
+    lines.add_some("message", "message", message.as_ref());
+    lines.add_some("instead", "à la place", remedy.as_ref());
+    lines.add("legal references", "références", p.legal_refs.join(" ; "));
+    if p.status != Status::Allowed {
+        return lines.text;
+    }
+    let words = |list: Vec<&str>| list.join(", ");
+    lines.add(
+        "capacities",
+        "qualités",
+        words(p.capacities.iter().map(|c| c.word()).collect()),
+    );
+    lines.add("training", "formations", p.training.join(", "));
+    lines.add(
+        "destinations",
+        "destinations",
+        words(p.sink_classes.iter().map(|c| c.word()).collect()),
+    );
+    lines.add(
+        "source",
+        "source",
+        words(p.modes.iter().map(|c| c.word()).collect()),
+    );
+    if p.video_out {
+        lines.add(
+            "required mask",
+            "masquage exigé",
+            format_args!("{} {}", p.required_mask, p.mask_classes.join(", ")),
+        );
+    } else {
+        lines.add(
+            "images",
+            "images",
+            pick(french, "none leaves", "aucune ne sort"),
+        );
+    }
+    lines.add("detector", "détecteur", p.detector_use);
+    lines.add(
+        "longest mandate",
+        "mandat maximal",
+        format_args!("{} {}", p.max_duration_days, pick(french, "days", "jours")),
+    );
+    lines.add(
+        "mandate needs",
+        "le mandat exige",
+        words(p.required.iter().map(|f| f.word()).collect()),
+    );
+    lines.text
+}
