@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Paths of the tlog-tiles layout, entry bundles, writes that survive a power cut, and the lock.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use tlog_tiles::Tile;
+
+use crate::{entry::MAX_ENTRY_SIZE, tree::TILE_WIDTH};
+
+pub const CHECKPOINT: &str = "checkpoint";
+pub const PUBLIC_KEY: &str = "register.pub";
+pub const LOCK: &str = "lock";
+
+/// Longest checkpoint that is read: three lines and the signatures of some witnesses.
+pub const MAX_CHECKPOINT: u64 = 64 * 1024;
+/// Longest bundle that is read.
+pub const MAX_BUNDLE: u64 = TILE_WIDTH * (2 + MAX_ENTRY_SIZE as u64);
+/// Longest tile that is read.
+pub const MAX_TILE: u64 = TILE_WIDTH * 32;
+
+/// Default place of the signing key.
+pub fn default_key(dir: &Path) -> PathBuf {
+    dir.join("keys").join("register.key")
+}
+
+/// Path of a hash tile below the register, `tile/0/x001/234.p/5`.
+pub fn tile_path(level: u8, index: u64, width: u32) -> String {
+    // The crate spells Go's `tile/<height>/<level>/…`; C2SP has one height only.
+    let path = Tile::new(8, level, index, width, false).path();
+    format!("tile/{}", path.trim_start_matches("tile/8/"))
+}
+
+/// Path of an entry bundle below the register, `tile/entries/x001/234.p/5`.
+pub fn bundle_path(index: u64, width: u32) -> String {
+    let path = Tile::new(8, 0, index, width, true).path();
+    format!("tile/entries/{}", path.trim_start_matches("tile/8/data/"))
+}
+
+/// Width in the name of a partial tile or bundle.
+pub fn parse_width(name: &str) -> Option<u32> {
+    let width: u32 = name.parse().ok()?;
+    ((1..256).contains(&width) && width.to_string() == name).then_some(width)
+}
+
+/// Splits a bundle into the bodies of its entries. The second value is what is left over when the bytes
+/// end within an entry.
+pub fn split_bundle(mut bytes: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let mut bodies = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<2>() {
+        let Some((body, rest)) = rest.split_at_checked(u16::from_be_bytes(*length).into()) else {
+            break;
+        };
+        bodies.push(body);
+        bytes = rest;
+    }
+    (bodies, bytes)
+}
+
+/// Adds an entry to a bundle. `body` holds at most [`MAX_ENTRY_SIZE`] bytes.
+pub fn add_to_bundle(bundle: &mut Vec<u8>, body: &[u8]) {
+    let length = u16::try_from(body.len()).expect("Record::to_bytes limits the length");
+    bundle.extend(length.to_be_bytes());
+    bundle.extend(body);
+}
+
+/// Reads a file, but no more than `limit` bytes: a register may come from anywhere.
+pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("longer than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file that may not be there.
+pub fn read_optional(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    match read_limited(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes the entry of `path` in its folder durable.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+/// Writes `bytes` to `root/relative` so that after a power cut the file holds either all of its old
+/// bytes or all of the new ones: a temporary file beside it, its data to the disk, then the rename, then
+/// the folder. `root` itself must exist: a register whose directory vanished is not made anew.
+pub fn write_durable(root: &Path, relative: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = root.join(relative);
+    let mut folder = root.to_path_buf();
+    let mut parts: Vec<&str> = relative.split('/').collect();
+    let name = parts.pop().unwrap_or_default();
+    for part in parts {
+        folder.push(part);
+        match fs::create_dir(&folder) {
+            Ok(()) => sync_parent(&folder)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+    // The writer holds the lock, so one fixed name is enough, and what a crash leaves behind is
+    // written over by the next one.
+    let temporary = folder.join(format!(".{name}.new"));
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, &path));
+    if written.is_err() {
+        // On a full disk the half-written file would keep the space that the next attempt needs.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_parent(&path)
+}
+
+/// An advisory lock over a register, given back when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits up to `patience` for the lock. `flock` belongs to the open file, so it holds between
+    /// threads and processes alike and is given back by the kernel when a process dies.
+    pub fn take(root: &Path, exclusive: bool, patience: Duration) -> io::Result<Option<Self>> {
+        let path = root.join(LOCK);
+        let file = if exclusive {
+            File::options()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(path)?
+        } else {
+            // An auditor may have a read-only copy.
+            File::open(path)?
+        };
+        let operation = if exclusive {
+            FlockOperation::NonBlockingLockExclusive
+        } else {
+            FlockOperation::NonBlockingLockShared
+        };
+        let end = Instant::now() + patience;
+        loop {
+            match flock(&file, operation) {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+                    if Instant::now() >= end {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_specification() {
+        assert_eq!(tile_path(0, 1_234_067, 256), "tile/0/x001/x234/067");
+        assert_eq!(tile_path(2, 0, 1), "tile/2/000.p/1");
+        assert_eq!(
+            bundle_path(1_234_067, 255),
+            "tile/entries/x001/x234/067.p/255"
+        );
+        assert_eq!(bundle_path(8, 256), "tile/entries/008");
+        for (name, width) in [
+            ("1", Some(1)),
+            ("255", Some(255)),
+            ("0", None),
+            ("256", None),
+            ("01", None),
+            ("+1", None),
+            (".1.new", None),
+        ] {
+            assert_eq!(parse_width(name), width, "{name}");
+        }
+    }
+
+    #[test]
+    fn bundles_split_at_their_lengths_and_never_panic() {
+        let mut bundle = Vec::new();
+        add_to_bundle(&mut bundle, b"one");
+        add_to_bundle(&mut bundle, b"");
+        add_to_bundle(&mut bundle, b"three");
+        assert_eq!(
+            split_bundle(&bundle),
+            (vec![&b"one"[..], b"", b"three"], &b""[..])
+        );
+        for end in 0..bundle.len() {
+            let (bodies, rest) = split_bundle(&bundle[..end]);
+            let used: usize = bodies.iter().map(|b| b.len() + 2).sum();
+            assert_eq!(used + rest.len(), end);
+        }
+    }
+
+    #[test]
+    fn a_lock_is_exclusive_until_dropped() {
+        let tmp = tempfile::tempdir().unwrap();
+        let now = Duration::ZERO;
+        let first = Lock::take(tmp.path(), true, now).unwrap();
+        assert!(first.is_some());
+        assert!(Lock::take(tmp.path(), true, now).unwrap().is_none());
+        assert!(Lock::take(tmp.path(), false, now).unwrap().is_none());
+        drop(first);
+        let shared = Lock::take(tmp.path(), false, now).unwrap();
+        assert!(shared.is_some());
+        assert!(Lock::take(tmp.path(), false, now).unwrap().is_some());
+        assert!(Lock::take(tmp.path(), true, now).unwrap().is_none());
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The register: an append-only list of what was done with images, that nobody can quietly change.
+//!
+//! A register is a directory in the [C2SP tlog-tiles](https://c2sp.org/tlog-tiles) layout, made of plain
+//! files only, so that any static file server or object store can hand it to an auditor:
+//!
+//! ```text
+//! checkpoint               signed tree head (C2SP tlog-checkpoint, Ed25519)
+//! tile/entries/000.p/3     the entries: JSON, each behind a 16-bit big-endian length
+//! tile/0/000.p/3           their RFC 6962 leaf hashes, 256 to a tile; tile/1/… hashes those tiles
+//! register.pub             key that verifies the checkpoint
+//! keys/register.key        key that signs it, mode 0600: not to be served or copied
+//! lock                     empty; whoever writes holds it
+//! ```
+//!
+//! and a checkpoint reads
+//!
+//! ```text
+//! gst-privacy/csu-1
+//! 3
+//! TszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=
+//!
+//! — gst-privacy/csu-1 Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
+//! ```
+//!
+//! ```
+//! use privacy_register::{Agent, Entry, Operation, Register};
+//! # let tmp = tempfile::tempdir()?;
+//! # let dir = tmp.path().join("register");
+//! let mut register = Register::init(&dir, "gst-privacy/csu-1")?;
+//! let mut entry = Entry::new(Operation::Consult);
+//! entry.purpose_id = "vp.live_view.public_road".into();
+//! entry.motif = "surveillance de la voie publique".into();
+//! entry.agent = Some(Agent { id: "a-0417".into(), ..Default::default() });
+//! let index = register.append(&entry)?; // on the disk, and under a signed checkpoint
+//! assert_eq!(index, 0);
+//!
+//! let report = privacy_register::verify(&dir, &register.verifier_key())?;
+//! assert_eq!(report.entries, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What it shows and what it cannot show: whoever changes, removes or reorders an entry is found out by
+//! [`verify`], which names the entry. Whoever holds the signing key *and* the directory can write a new
+//! history; only a copy of an earlier checkpoint kept elsewhere reveals that ([`verify_since`]).
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod entry;
+mod error;
+mod files;
+mod head;
+mod key;
+mod register;
+mod report;
+mod tree;
+mod verify;
+
+pub use checkpoint::{CheckpointError, SignedCheckpoint};
+pub use entry::{
+    Agent, Anonymisation, Element, Entry, EntryError, Erasure, MAX_ENTRY_SIZE, Model, Operation,
+    Output, Phase, Recipient, Record, Refusal, SCHEMA,
+};
+pub use error::{AppendError, OpenError, PurgeError, ReadError, VerifyError};
+pub use key::{KeyError, SigningKey, VerifierKey};
+pub use register::Register;
+pub use report::{EntryName, Interrupted, Report};
+pub use verify::{read_entries, verify, verify_since};

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The right edge of an RFC 6962 Merkle tree kept in tiles of 256 hashes.
+
+use tlog_tiles::{EMPTY_HASH, HASH_SIZE, Hash, node_hash};
+
+/// Hashes in a full tile.
+pub const TILE_WIDTH: u64 = 256;
+
+/// One tile as it must stand on the disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TileBytes {
+    /// Level, 0 for leaf hashes.
+    pub level: u8,
+    /// Index within the level.
+    pub index: u64,
+    /// Hashes in it, 1 to 256.
+    pub width: u32,
+    /// The hashes, one after the other.
+    pub bytes: Vec<u8>,
+}
+
+/// A tree of which only the incomplete tiles are kept: enough to append and to know the root.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tree {
+    size: u64,
+    /// `levels[l]` holds the 0 to 255 hashes of the incomplete tile of level `l`.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Tree {
+    /// A tree of `size` leaves, from the incomplete tile of each level, lowest first. `None` when the
+    /// widths do not fit `size`.
+    pub fn from_edge(size: u64, levels: Vec<Vec<Hash>>) -> Option<Self> {
+        let fits = levels
+            .iter()
+            .enumerate()
+            .all(|(l, hashes)| hashes.len() as u64 == edge_width(size, l as u8))
+            && levels.len() == level_count(size);
+        fits.then_some(Self { size, levels })
+    }
+
+    /// Number of leaves.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Hashes of the incomplete tile of `level`.
+    pub fn edge(&self, level: usize) -> &[Hash] {
+        self.levels.get(level).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a leaf and returns the tiles that it changes, lowest first.
+    pub fn push(&mut self, leaf: Hash) -> Vec<TileBytes> {
+        let mut changed = Vec::new();
+        let mut hash = leaf;
+        self.size += 1;
+        for level in 0.. {
+            if self.levels.len() == level {
+                self.levels.push(Vec::new());
+            }
+            let hashes = &mut self.levels[level];
+            hashes.push(hash);
+            changed.push(TileBytes {
+                level: level as u8,
+                // The tile that the last leaf falls into.
+                index: (self.size - 1) >> (8 * (level as u32 + 1)).min(63),
+                width: hashes.len() as u32,
+                bytes: concat(hashes),
+            });
+            if (hashes.len() as u64) < TILE_WIDTH {
+                break;
+            }
+            hash = subtree(hashes);
+            hashes.clear();
+        }
+        changed
+    }
+
+    /// The incomplete tiles, lowest first.
+    pub fn partial_tiles(&self) -> Vec<TileBytes> {
+        self.levels
+            .iter()
+            .enumerate()
+            .filter(|(_, hashes)| !hashes.is_empty())
+            .map(|(level, hashes)| TileBytes {
+                level: level as u8,
+                index: self.size >> (8 * (level as u32 + 1)).min(63),
+                width: hashes.len() as u32,
+                bytes: concat(hashes),
+            })
+            .collect()
+    }
+
+    /// The root. An incomplete tile stands below its parents as one more, smaller node at their right:
+    /// that is how RFC 6962 splits a list at the largest power of two.
+    pub fn root(&self) -> Hash {
+        let mut right = None;
+        for hashes in &self.levels {
+            let mut nodes = hashes.clone();
+            nodes.extend(right);
+            right = match nodes.as_slice() {
+                [] => None,
+                nodes => Some(subtree(nodes)),
+            };
+        }
+        right.unwrap_or(EMPTY_HASH)
+    }
+}
+
+/// Levels that a tree of `size` leaves has hashes on.
+pub fn level_count(size: u64) -> usize {
+    (0..8u32)
+        .take_while(|l| size.checked_shr(8 * l).unwrap_or(0) > 0)
+        .count()
+}
+
+/// Width of the incomplete tile of `level`, 0 to 255.
+pub fn edge_width(size: u64, level: u8) -> u64 {
+    size.checked_shr(8 * u32::from(level)).unwrap_or(0) % TILE_WIDTH
+}
+
+/// Root over a list of nodes that are not empty: RFC 6962 §2.1 with the leaves already hashed.
+pub fn subtree(nodes: &[Hash]) -> Hash {
+    match nodes {
+        [] => EMPTY_HASH,
+        [one] => *one,
+        _ => {
+            let split = (nodes.len() - 1).ilog2();
+            let (left, right) = nodes.split_at(1 << split);
+            node_hash(subtree(left), subtree(right))
+        }
+    }
+}
+
+/// The hashes in the bytes of a tile; `None` when they are not a whole number of hashes.
+pub fn split(bytes: &[u8]) -> Option<Vec<Hash>> {
+    let (hashes, rest) = bytes.as_chunks::<HASH_SIZE>();
+    rest.is_empty()
+        .then(|| hashes.iter().copied().map(Hash).collect())
+}
+
+fn concat(hashes: &[Hash]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tlog_tiles::{Error, HashReader, record_hash, stored_hash_index, stored_hashes, tree_hash};
+
+    use super::*;
+
+    struct Stored(Vec<Hash>);
+    impl HashReader for Stored {
+        fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+            Ok(indexes.iter().map(|i| self.0[*i as usize]).collect())
+        }
+    }
+
+    #[test]
+    fn roots_and_tiles_are_those_of_the_reference() {
+        let mut stored = Stored(Vec::new());
+        let mut tree = Tree::default();
+        assert_eq!(tree.root(), EMPTY_HASH);
+        for n in 0..70_000u64 {
+            let data = n.to_be_bytes();
+            let hashes = stored_hashes(n, &data, &stored).unwrap();
+            stored.0.extend(hashes);
+            let tiles = tree.push(record_hash(&data));
+            let size = n + 1;
+            if size < 600 || size % 4093 == 0 || size % 256 < 2 || size > 69_990 {
+                assert_eq!(tree.root(), tree_hash(size, &stored).unwrap(), "{size}");
+                for tile in tiles.iter().chain(&tree.partial_tiles()) {
+                    let hashes: Vec<Hash> = (0..u64::from(tile.width))
+                        .map(|i| {
+                            let index = tile.index * 256 + i;
+                            stored.0[stored_hash_index(8 * tile.level, index) as usize]
+                        })
+                        .collect();
+                    assert_eq!(tile.bytes, concat(&hashes), "{size} {tile:?}");
+                }
+                let again = Tree::from_edge(size, tree.levels[..level_count(size)].to_vec());
+                assert_eq!(again.unwrap().root(), tree.root());
+            }
+        }
+        // The example of the tlog-tiles specification.
+        assert_eq!(level_count(70_000), 3);
+        assert_eq!([0, 1, 2].map(|l| edge_width(70_000, l)), [112, 17, 1]);
+        assert_eq!(Tree::from_edge(5, vec![vec![EMPTY_HASH; 4]]), None);
+    }
+}

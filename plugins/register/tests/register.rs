@@ -1,0 +1,699 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Registers on a disk: written, read, cut short and tampered with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use privacy_register::*;
+
+const ORIGIN: &str = "gst-privacy/test";
+
+fn entry(n: usize) -> Entry {
+    let mut entry = Entry::new(Operation::Consult);
+    entry.session = format!("session-{n}");
+    entry.phase = Some(Phase::Open);
+    entry.purpose_id = "vp.live_view.public_road".into();
+    entry.motif = format!("motif nº {n}");
+    entry.agent = Some(Agent {
+        id: "a-0417".into(),
+        ..Default::default()
+    });
+    entry
+}
+
+fn start() -> Timestamp {
+    "2026-11-21T08:00:00Z".parse().unwrap()
+}
+
+fn at(n: usize) -> Timestamp {
+    start() + SignedDuration::from_secs(n as i64)
+}
+
+fn filled(dir: &Path, entries: usize) -> Register {
+    let mut register = Register::init(dir, ORIGIN).unwrap();
+    for n in 0..entries {
+        assert_eq!(
+            register.append_at(&entry(n), at(n)).unwrap(),
+            n as u64,
+            "entry {n}"
+        );
+    }
+    register
+}
+
+/// Sorted; none when `dir` is not there.
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for item in fs::read_dir(dir).into_iter().flatten() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    for path in files_below(from) {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&path, &target).unwrap();
+    }
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 3);
+    let mut close = entry(1);
+    close.phase = Some(Phase::Close);
+    close.prior_entry_seq = Some(1);
+    assert_eq!(register.append_at(&close, at(3)).unwrap(), 3);
+    let mut refusal = Entry::new(Operation::Refuse);
+    refusal.refusal = Some(Refusal {
+        code: "NO_MANDATE".into(),
+        ..Default::default()
+    });
+    register.append_at(&refusal, at(4)).unwrap();
+
+    let key = VerifierKey::load(&dir.join("register.pub")).unwrap();
+    assert_eq!(key, register.verifier_key());
+    let report = verify(&dir, &key).unwrap();
+    assert_eq!(
+        (report.entries, report.sessions, report.refusals),
+        (5, 3, 1)
+    );
+    let open: Vec<u64> = report.interrupted.iter().map(|i| i.index).collect();
+    assert_eq!(open, [0, 2], "session-1 was closed");
+    assert_eq!(report.checkpoint.size(), 5);
+    assert_eq!((report.first, report.last), (Some(at(0)), Some(at(4))));
+
+    let bodies = read_entries(&dir).unwrap();
+    let record = Record::from_bytes(&bodies[1].1).unwrap();
+    assert_eq!((record.seq, record.timestamp), (1, at(1)));
+    assert_eq!(record.entry, entry(1));
+    assert_eq!(record.salt.len(), 32);
+    let other = Record::from_bytes(&bodies[2].1).unwrap();
+    assert_ne!(record.salt, other.salt);
+
+    // The same directory, opened anew.
+    drop(register);
+    let mut again = Register::open(&dir, None).unwrap();
+    assert_eq!(again.size(), 5);
+    assert_eq!(again.append_at(&entry(5), at(5)).unwrap(), 5);
+    assert_eq!(verify(&dir, &key).unwrap().entries, 6);
+}
+
+#[test]
+fn inclusion_proofs_of_the_reference_hold() {
+    use tlog_tiles::{Hash, check_record, prove_record, record_hash, stored_hashes};
+    struct Stored(Vec<Hash>);
+    impl tlog_tiles::HashReader for Stored {
+        fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
+            Ok(indexes.iter().map(|i| self.0[*i as usize]).collect())
+        }
+    }
+    let tmp = tempfile::tempdir().unwrap();
+    let mut register = filled(tmp.path().join("r").as_path(), 11);
+    let checkpoint = register.checkpoint().unwrap();
+    let mut stored = Stored(Vec::new());
+    let entries = read_entries(register.dir()).unwrap();
+    for (n, body) in &entries {
+        let hashes = stored_hashes(*n, body, &stored).unwrap();
+        stored.0.extend(hashes);
+    }
+    for (n, body) in &entries {
+        let proof = prove_record(11, *n, &stored).unwrap();
+        check_record(&proof, 11, Hash(*checkpoint.root()), *n, record_hash(body)).unwrap();
+    }
+}
+
+#[test]
+fn tiles_fill_up_and_open_again_at_every_boundary() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = Register::init(&dir, ORIGIN).unwrap();
+    let key = register.verifier_key();
+    assert_eq!(verify(&dir, &key).unwrap().entries, 0);
+    for n in 0..600 {
+        register.append_at(&entry(n), at(n)).unwrap();
+        if [1, 2, 255, 256, 257, 511, 512, 513, 600].contains(&(n + 1)) {
+            assert_eq!(verify(&dir, &key).unwrap().entries, n as u64 + 1);
+            register = Register::open(&dir, None).unwrap();
+            assert_eq!(register.size(), n as u64 + 1);
+        }
+    }
+    let exists = |path: &str| dir.join(path).exists();
+    for path in [
+        "tile/entries/000",
+        "tile/entries/001",
+        "tile/entries/002.p/88",
+        "tile/0/000",
+        "tile/0/002.p/88",
+        "tile/1/000.p/2",
+    ] {
+        assert!(exists(path), "{path}");
+    }
+    assert!(!exists("tile/entries/000.p") && !exists("tile/0/001.p"));
+    assert!(
+        exists("tile/0/002.p/87"),
+        "each signed size keeps its partial tiles until the tile is full"
+    );
+    // A checkpoint of every earlier size is a beginning of this register.
+    assert_eq!(fs::read(dir.join("tile/0/000")).unwrap().len(), 256 * 32);
+}
+
+/// Every byte of a small register, but the lock and the private key, matters.
+#[test]
+fn each_flipped_byte_is_found_and_the_entry_named() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let register = filled(&dir, 4);
+    let key = register.verifier_key();
+    drop(register);
+    let mut flipped = 0;
+    for path in files_below(&dir) {
+        let name = path
+            .strip_prefix(&dir)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let bytes = fs::read(&path).unwrap();
+        // Where each entry of a bundle ends.
+        let mut ends = Vec::new();
+        if name.starts_with("tile/entries/") {
+            let mut rest = &bytes[..];
+            while let Some((length, after)) = rest.split_first_chunk::<2>() {
+                rest = &after[usize::from(u16::from_be_bytes(*length))..];
+                ends.push(bytes.len() - rest.len());
+            }
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            fs::write(&path, &changed).unwrap();
+            let own_key = VerifierKey::load(&dir.join("register.pub"));
+            let result = verify(&dir, &key);
+            flipped += 1;
+            match name.as_str() {
+                "keys/register.key" => {
+                    assert!(result.is_ok(), "the private key is not read");
+                    assert!(Register::open(&dir, None).is_err(), "byte {at} of the key");
+                }
+                "register.pub" => {
+                    assert!(result.is_ok(), "another copy of the key was given");
+                    let with_own = own_key.map(|key| verify(&dir, &key));
+                    assert!(
+                        !matches!(with_own, Ok(Ok(_))),
+                        "byte {at} of the public key"
+                    );
+                }
+                "checkpoint" => assert!(
+                    matches!(result, Err(VerifyError::Checkpoint(_))),
+                    "byte {at} of the checkpoint: {result:?}"
+                ),
+                name if name.starts_with("tile/entries/") => {
+                    let wanted = ends.iter().position(|end| at < *end).unwrap() as u64;
+                    let error = result.expect_err(name);
+                    match &error {
+                        VerifyError::Changed(name) => assert_eq!(name.index, wanted, "{error}"),
+                        VerifyError::Stale { entry, .. } => assert_eq!(*entry, wanted, "{error}"),
+                        _ => panic!("byte {at} of {name}: {error}"),
+                    }
+                    assert!(error.to_string().contains(&format!("entry {wanted}")));
+                }
+                name if name.starts_with("tile/0/") => {
+                    let error = result.expect_err(name);
+                    assert!(
+                        matches!(error, VerifyError::Tile { .. } | VerifyError::Stale { .. }),
+                        "byte {at} of {name}: {error}"
+                    );
+                }
+                other => panic!("{other} is not expected in a register"),
+            }
+        }
+        fs::write(&path, &bytes).unwrap();
+    }
+    assert!(flipped > 3000);
+    assert_eq!(verify(&dir, &key).unwrap().entries, 4);
+}
+
+#[test]
+fn each_missing_or_shortened_file_is_found() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = filled(&dir, 3).verifier_key();
+    for path in files_below(&dir) {
+        let name = path
+            .strip_prefix(&dir)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let matters = !["lock", "register.pub", "keys/register.key"].contains(&name.as_str())
+            // Readers of earlier checkpoints miss a narrower copy; what is signed now stands without.
+            && !name.ends_with(".p/1") && !name.ends_with(".p/2");
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(verify(&dir, &key).is_err(), matters, "{name} removed");
+        for length in 0..bytes.len() {
+            fs::write(&path, &bytes[..length]).unwrap();
+            let found = verify(&dir, &key).is_err();
+            let matters = name.starts_with("tile") || name == "checkpoint";
+            assert_eq!(found, matters, "{name} cut to {length}");
+        }
+        fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+        assert_eq!(
+            verify(&dir, &key).is_err(),
+            name.starts_with("tile") || name == "checkpoint",
+            "{name} made longer"
+        );
+        fs::write(&path, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_deleted_tail_is_found_and_the_register_stays_shut() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = filled(&dir, 5).verifier_key();
+    for full in ["tile/entries/000", "tile/0/000"] {
+        fs::remove_file(dir.join(format!("{full}.p/5"))).unwrap();
+    }
+    let error = verify(&dir, &key).unwrap_err();
+    assert!(
+        matches!(error, VerifyError::Missing { first: 4, last: 4 }),
+        "{error}"
+    );
+    let error = Register::open(&dir, None).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_rolled_back_register_verifies_only_without_an_earlier_checkpoint() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (dir, old) = (tmp.path().join("register"), tmp.path().join("old"));
+    let mut register = filled(&dir, 3);
+    let key = register.verifier_key();
+    copy(&dir, &old);
+    for n in 3..5 {
+        register.append_at(&entry(n), at(n)).unwrap();
+    }
+    let kept = register.checkpoint().unwrap();
+    drop(register);
+    assert!(verify_since(&dir, &key, kept.bytes()).is_ok());
+    let three = fs::read(old.join("checkpoint")).unwrap();
+    assert!(
+        verify_since(&dir, &key, &three).is_ok(),
+        "three is a beginning of five"
+    );
+
+    copy(&old, &dir);
+    assert!(verify(&dir, &key).is_ok());
+    assert!(matches!(
+        verify_since(&dir, &key, kept.bytes()),
+        Err(VerifyError::Forked { size: 5 })
+    ));
+    // The holder of the key goes on from there with other entries.
+    let mut register = Register::open(&dir, None).unwrap();
+    for n in 3..9 {
+        register.append_at(&entry(n + 100), at(n)).unwrap();
+    }
+    assert!(verify(&dir, &key).is_ok());
+    assert!(matches!(
+        verify_since(&dir, &key, kept.bytes()),
+        Err(VerifyError::Forked { size: 5 })
+    ));
+    assert!(matches!(
+        verify_since(&dir, &key, b"nonsense"),
+        Err(VerifyError::Earlier(_))
+    ));
+}
+
+/// The states that a crash can leave within one append, at every byte of every file: the bundle, then the
+/// tiles, then the checkpoint, each first under a temporary name.
+#[test]
+fn a_crash_at_any_byte_of_an_append_loses_nothing_acknowledged() {
+    for size in [0usize, 3, 255] {
+        let tmp = tempfile::tempdir().unwrap();
+        let (before, after, dir) = (
+            tmp.path().join("before"),
+            tmp.path().join("after"),
+            tmp.path().join("crashed"),
+        );
+        let mut register = filled(&before, size);
+        let key = register.verifier_key();
+        // Copies for readers of far earlier checkpoints only make this test slow.
+        for path in files_below(&before.join("tile")) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name.parse().is_ok_and(|width: usize| width + 4 < size) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        copy(&before, &after);
+        drop(register);
+        register = Register::open(&after, None).unwrap();
+        register.append_at(&entry(size), at(size)).unwrap();
+        drop(register);
+        // What the append wrote, in its order.
+        let mut written: Vec<String> = files_below(&after)
+            .iter()
+            .filter(|path| {
+                let name = path.strip_prefix(&after).unwrap();
+                fs::read(before.join(name)).ok() != fs::read(path).ok()
+            })
+            .map(|path| path.strip_prefix(&after).unwrap().to_str().unwrap().into())
+            .collect();
+        written.sort_by_key(|name| match name.split('/').nth(1) {
+            Some("entries") => 0,
+            Some(level) => 1 + level.parse::<usize>().unwrap(),
+            None => 9,
+        });
+        assert!(written.len() >= 3, "{written:?}");
+        assert_eq!(written.last().unwrap(), "checkpoint");
+
+        for done in 0..=written.len() {
+            let cut = written
+                .get(done)
+                .map_or(vec![], |name| fs::read(after.join(name)).unwrap());
+            // Every so many lengths: each opens, verifies and grows the register.
+            let step = (cut.len() / if size < 255 { 40 } else { 6 }).max(1);
+            for length in (0..=cut.len()).step_by(step) {
+                copy(&before, &dir);
+                for name in &written[..done] {
+                    let target = dir.join(name);
+                    fs::create_dir_all(target.parent().unwrap()).unwrap();
+                    fs::copy(after.join(name), target).unwrap();
+                }
+                if let Some(name) = written.get(done) {
+                    let target = dir.join(name);
+                    fs::create_dir_all(target.parent().unwrap()).unwrap();
+                    let file = target.file_name().unwrap().to_str().unwrap();
+                    let temporary = target.with_file_name(format!(".{file}.new"));
+                    fs::write(temporary, &cut[..length]).unwrap();
+                }
+                let mut register = Register::open(&dir, None).unwrap_or_else(|e| {
+                    panic!("{size} entries, {done} files, {length} bytes: {e}")
+                });
+                let wanted = if done == 0 { size } else { size + 1 };
+                assert_eq!(register.size(), wanted as u64);
+                assert_eq!(verify(&dir, &key).unwrap().entries, wanted as u64);
+                register.append_at(&entry(wanted), at(wanted)).unwrap();
+                assert_eq!(verify(&dir, &key).unwrap().entries, wanted as u64 + 1);
+            }
+        }
+    }
+}
+
+/// Worse than a crash: the file last written is itself cut short. What was signed is restored, or the register
+/// stays shut; it never opens with less than the checkpoint says.
+#[test]
+fn a_last_file_cut_at_any_byte_never_opens_with_less() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("cut"));
+    let key = filled(&whole, 3).verifier_key();
+    for (name, opens) in [
+        ("tile/entries/000.p/3", false),
+        ("tile/0/000.p/3", true),
+        ("checkpoint", false),
+    ] {
+        let bytes = fs::read(whole.join(name)).unwrap();
+        for length in 0..bytes.len() {
+            copy(&whole, &dir);
+            fs::write(dir.join(name), &bytes[..length]).unwrap();
+            match Register::open(&dir, None) {
+                Ok(register) => {
+                    assert!(opens, "{name} cut to {length}");
+                    assert_eq!(register.size(), 3);
+                    assert_eq!(verify(&dir, &key).unwrap().entries, 3);
+                }
+                Err(e) => assert!(!opens, "{name} cut to {length}: {e}"),
+            }
+        }
+    }
+    // A bundle that ends in its fourth, never acknowledged entry, cut anywhere: the entry is dropped or
+    // kept whole.
+    let longer = tmp.path().join("longer");
+    copy(&whole, &longer);
+    let mut register = Register::open(&longer, None).unwrap();
+    register.append_at(&entry(3), at(3)).unwrap();
+    let four = fs::read(longer.join("tile/entries/000.p/4")).unwrap();
+    for length in 0..=four.len() {
+        copy(&whole, &dir);
+        fs::write(dir.join("tile/entries/000.p/4"), &four[..length]).unwrap();
+        let verdict = verify(&dir, &key);
+        assert!(
+            matches!(verdict, Err(VerifyError::Unsigned(_))),
+            "cut to {length}: {verdict:?}"
+        );
+        let register = Register::open(&dir, None).unwrap();
+        let wanted = if length == four.len() { 4 } else { 3 };
+        assert_eq!(register.size(), wanted, "cut to {length}");
+        assert_eq!(verify(&dir, &key).unwrap().entries, wanted);
+    }
+}
+
+#[test]
+fn damaged_tiles_are_rebuilt_from_the_entries_they_hash() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = filled(&dir, 260).verifier_key();
+    for name in ["tile/0/000", "tile/0/001.p/4", "tile/1/000.p/1"] {
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+    assert!(verify(&dir, &key).is_err());
+    assert_eq!(Register::open(&dir, None).unwrap().size(), 260);
+    assert_eq!(verify(&dir, &key).unwrap().entries, 260);
+}
+
+#[test]
+fn two_writers_share_a_register() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = Register::init(&dir, ORIGIN).unwrap().verifier_key();
+    let each = 40;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut register = Register::open(&dir, None).unwrap();
+                for n in 0..each {
+                    register.append(&entry(n)).unwrap();
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..20 {
+                verify(&dir, &key).unwrap();
+            }
+        });
+    });
+    assert_eq!(verify(&dir, &key).unwrap().entries, 3 * each as u64);
+}
+
+#[test]
+fn a_locked_register_is_refused_and_says_so() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    drop(filled(&dir, 1));
+    let lock = fs::File::open(dir.join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let error = Register::open_within(&dir, None, Duration::ZERO).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }));
+    assert!(error.to_string().contains("verrouillé"));
+    drop(lock);
+    assert!(Register::open_within(&dir, None, Duration::ZERO).is_ok());
+}
+
+#[test]
+fn a_clock_behind_the_last_entry_is_refused() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 2);
+    let error = register.append_at(&entry(2), at(0)).unwrap_err();
+    assert!(matches!(error, AppendError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("horloge"));
+    drop(register);
+    let mut register = Register::open(&dir, None).unwrap();
+    assert!(
+        register.append_at(&entry(2), at(0)).is_err(),
+        "also after opening anew"
+    );
+    assert_eq!(register.append_at(&entry(2), at(1)).unwrap(), 2);
+}
+
+#[test]
+fn incomplete_and_oversized_entries_are_refused_and_leave_no_trace() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 1);
+    let mut nobody = entry(1);
+    nobody.agent = None;
+    assert!(matches!(
+        register.append(&nobody),
+        Err(AppendError::Entry(EntryError::Missing { .. }))
+    ));
+    let mut long = entry(1);
+    long.motif = "m".repeat(MAX_ENTRY_SIZE);
+    assert!(matches!(
+        register.append_at(&long, at(1)),
+        Err(AppendError::Entry(EntryError::TooLong(_)))
+    ));
+    // The longest that fits.
+    long.motif = "m".repeat(MAX_ENTRY_SIZE - 400);
+    register.append_at(&long, at(1)).unwrap();
+    assert_eq!(verify(&dir, &register.verifier_key()).unwrap().entries, 2);
+}
+
+#[test]
+fn a_register_that_vanishes_is_not_made_anew() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 1);
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(register.append_at(&entry(1), at(1)).is_err());
+    assert!(!dir.exists());
+    assert!(matches!(
+        Register::open(&dir, None),
+        Err(OpenError::NotARegister(_))
+    ));
+    // A file in its place, and a folder that cannot be written into.
+    fs::write(&dir, b"").unwrap();
+    assert!(Register::open(&dir, None).is_err());
+    assert!(Register::init(&dir, ORIGIN).is_err());
+    fs::remove_file(&dir).unwrap();
+    let mut register = filled(&dir, 1);
+    fs::remove_dir_all(dir.join("tile/entries")).unwrap();
+    fs::write(dir.join("tile/entries"), b"").unwrap();
+    assert!(register.append_at(&entry(1), at(1)).is_err());
+}
+
+#[test]
+fn a_register_is_never_made_over_another() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    drop(filled(&dir, 1));
+    assert!(matches!(
+        Register::init(&dir, ORIGIN),
+        Err(OpenError::Exists(_))
+    ));
+    fs::remove_file(dir.join("checkpoint")).unwrap();
+    assert!(
+        matches!(Register::init(&dir, ORIGIN), Err(OpenError::Exists(_))),
+        "history cannot be restarted by removing the checkpoint"
+    );
+    // Another key, or another's key.
+    let other = tmp.path().join("other");
+    drop(filled(&other, 1));
+    let key = dir.join("keys/register.key");
+    assert!(matches!(
+        Register::open(&other, Some(&key)),
+        Err(OpenError::Checkpoint(_))
+    ));
+}
+
+#[test]
+fn bodies_are_erased_after_their_time_and_everything_still_verifies() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 260);
+    let key = register.verifier_key();
+    let kept = register.checkpoint().unwrap();
+    assert_eq!(register.purge(at(0), "retention", at(300)).unwrap(), 0);
+    assert_eq!(register.size(), 260, "nothing to erase, nothing written");
+    assert_eq!(register.purge(at(258), "retention", at(300)).unwrap(), 258);
+    let report = verify_since(&dir, &key, kept.bytes()).unwrap();
+    assert_eq!((report.entries, report.erased), (261, 258));
+    for path in files_below(&dir.join("tile/entries")) {
+        let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        assert!(!text.contains("motif nº 1\""), "the body is gone");
+    }
+    // Opens, grows and purges on.
+    let mut register = Register::open(&dir, None).unwrap();
+    register.append_at(&entry(9), at(301)).unwrap();
+    assert_eq!(register.purge(at(301), "retention", at(302)).unwrap(), 3);
+    let report = verify_since(&dir, &key, kept.bytes()).unwrap();
+    assert_eq!((report.entries, report.erased), (263, 261));
+}
+
+#[test]
+fn an_emptied_body_without_an_erasure_is_found() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = filled(&dir, 3).verifier_key();
+    let mut bytes = Vec::new();
+    for (n, body) in read_entries(&dir).unwrap() {
+        let body = if n == 1 { Vec::new() } else { body };
+        bytes.extend((body.len() as u16).to_be_bytes());
+        bytes.extend(body);
+    }
+    fs::write(dir.join("tile/entries/000.p/3"), bytes).unwrap();
+    for narrower in ["1", "2"] {
+        fs::remove_file(dir.join("tile/entries/000.p").join(narrower)).unwrap();
+    }
+    let error = verify(&dir, &key).unwrap_err();
+    assert!(matches!(error, VerifyError::Erased(1)), "{error}");
+}
+
+/// Outside bytes in every file: an answer, never a panic.
+#[test]
+fn random_bytes_in_any_file_never_panic() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("random"));
+    let key = filled(&whole, 3).verifier_key();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let files = files_below(&whole);
+    for round in 0..600 {
+        copy(&whole, &dir);
+        let path = &files[random() as usize % files.len()];
+        let target = dir.join(path.strip_prefix(&whole).unwrap());
+        let mut bytes = fs::read(&target).unwrap();
+        match round % 3 {
+            0 => {
+                let length = random() as usize % 600;
+                bytes = (0..length).map(|_| random() as u8).collect();
+            }
+            1 => {
+                for _ in 0..4 {
+                    let length = bytes.len();
+                    if length > 0 {
+                        bytes[random() as usize % length] = random() as u8;
+                    }
+                }
+            }
+            _ => {
+                let text: String = (0..random() % 80)
+                    .map(|_| ['+', '\n', 'A', '{', '"', '—', ' ', '0'][random() as usize % 8])
+                    .collect();
+                bytes = text.into_bytes();
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let _ = SigningKey::from_text(&text);
+        let _ = VerifierKey::from_text(&text);
+        let _ = SignedCheckpoint::verify(&bytes, &key);
+        let _ = Record::from_bytes(&bytes);
+        let _ = Entry::from_json(Operation::Consult, &text);
+        fs::write(&target, &bytes).unwrap();
+        let _ = verify(&dir, &key);
+        let _ = read_entries(&dir);
+        if let Ok(register) = Register::open(&dir, None) {
+            assert_eq!(register.size(), 3, "{}", target.display());
+        }
+    }
+}
