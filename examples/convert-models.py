@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Turns the two public models of the examples into ONNX files that the detector reads.
 
     convert-models.py nanodet    nanodet.json nanodet.bin nanodet.onnx

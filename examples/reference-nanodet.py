@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Reference boxes of nanodet.onnx on the clip, written independently of the detector element.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install numpy onnxruntime==1.31.1

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: MIT OR Apache-2.0
 # shellcheck disable=SC2034 # the lists are for the scripts that source this
 # Debian packages of gst-privacy: the one list, and the one way to install from it. Meant to be sourced.
 
