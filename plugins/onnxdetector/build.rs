@@ -1,3 +1,5 @@
+//! Passes the commit and the release date on to the plugin description.
+
 fn main() {
     gst_plugin_version_helper::info();
 }

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Refusal of models that identify or characterise people.
+//!
+//! Facial recognition is not authorised in public space, and characterising people from biometric data
+//! (age, sex, emotion, gait, re-identification vectors) is not available (RGPD art. 9, loi 78-17 art. 6,
+//! CSI R. 253-1). Locating a person or a face in order to mask it is neither. No property and no
+//! variable turns this off.
+//!
+//! Two things give such a model away: an output with a vector of a size that embeddings have, and what its
+//! names, metadata and labels say. A model that hides both is still refused when no decoder
+//! knows all of its outputs, and no decoder hands on anything but boxes, scores and class labels.
+
+use crate::decode::Output;
+
+/// Everything that a model file says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// Names of the graph, its inputs and outputs, its description, producer and domain, and each
+    /// key and value of the metadata but the labels.
+    pub texts: Vec<String>,
+    /// Labels of its classes.
+    pub labels: Vec<String>,
+}
+
+/// Why a model is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The model recognises people: an embedding of faces or bodies.
+    #[error(
+        "BIOMETRICS: {why}. Facial recognition is not authorised in public space, live or deferred, for any user. / BIOMETRICS : modèle refusé. La reconnaissance faciale n'est pas autorisée dans l'espace public, en direct ou en différé, pour aucun utilisateur."
+    )]
+    Recognition {
+        /// What gave it away.
+        why: String,
+    },
+    /// The model says what a person is like.
+    #[error(
+        "BIOMETRICS: {why}. Identifying or characterising people from biometric data (face, gait, age, sex, emotion, re-identification) is not available. / BIOMETRICS : modèle refusé. L'identification ou la caractérisation à partir de données biométriques (visage, démarche, âge, sexe, émotion, ré-identification) n'est pas disponible."
+    )]
+    Characterisation {
+        /// What gave it away.
+        why: String,
+    },
+}
+
+/// Refuses a model whose outputs or claims are biometric.
+pub fn check(outputs: &[Output], claims: &Claims) -> Result<(), Refusal> {
+    if let Some(output) = outputs.iter().find(|o| is_embedding(&o.shape)) {
+        return Err(embedding(output));
+    }
+    for text in &claims.texts {
+        let words = words(text);
+        let has = |list: &[&str]| words.iter().find(|w| list.contains(&w.as_str()));
+        if let Some(word) = has(RECOGNITION) {
+            return Err(Refusal::Recognition {
+                why: format!("the model says \"{word}\" of itself"),
+            });
+        }
+        if let (Some(act), Some(person)) = (has(ACTS), has(PERSONS)) {
+            return Err(Refusal::Recognition {
+                why: format!("the model says \"{person} {act}\" of itself"),
+            });
+        }
+        if let Some(word) = has(CHARACTERISATION) {
+            return Err(Refusal::Characterisation {
+                why: format!("the model says \"{word}\" of itself"),
+            });
+        }
+    }
+    let word = |label: &String| {
+        let words = words(label);
+        words
+            .iter()
+            .any(|w| CHARACTERS.contains(&w.as_str()) || CHARACTERISATION.contains(&w.as_str()))
+    };
+    match claims.labels.iter().find(|l| word(l)) {
+        Some(label) => Err(Refusal::Characterisation {
+            why: format!("its class \"{label}\" says what a person is like"),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether an output that no decoder reads holds a vector per cell (1×N×D) of a size that embeddings have,
+/// as models that track people by their looks report beside their boxes.
+pub fn check_unread(outputs: &[Output]) -> Result<(), Refusal> {
+    let per_cell = |shape: &[i64]| matches!(shape, [_, _, size] if EMBEDDINGS.contains(size));
+    match outputs.iter().find(|o| per_cell(&o.shape)) {
+        Some(output) => Err(embedding(output)),
+        None => Ok(()),
+    }
+}
+
+fn embedding(output: &Output) -> Refusal {
+    Refusal::Recognition {
+        why: format!(
+            "output {} has the size of an embedding, by which people are recognised",
+            crate::decode::describe(std::slice::from_ref(output))
+        ),
+    }
+}
+
+/// One vector per image (D, 1×D, 1×D×1×1), D a size that embeddings have.
+fn is_embedding(shape: &[i64]) -> bool {
+    // A free dimension that comes first is the batch.
+    let wide: Vec<i64> = shape
+        .iter()
+        .enumerate()
+        .filter(|&(i, &d)| d != 1 && !(i == 0 && d < 0))
+        .map(|(_, &d)| d)
+        .collect();
+    matches!(wide[..], [size] if EMBEDDINGS.contains(&size))
+}
+
+/// Lower-case words of a name: `ArcFace_Embedding-v2` is arc, face, embedding, v2 and arcface.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for run in text.split(|c: char| !c.is_alphanumeric()) {
+        words.push(run.to_lowercase());
+        let mut part = String::new();
+        let mut after_lower = false;
+        for c in run.chars() {
+            if c.is_uppercase() && after_lower {
+                words.push(std::mem::take(&mut part));
+            }
+            after_lower = c.is_lowercase() || c.is_numeric();
+            part.extend(c.to_lowercase());
+        }
+        words.push(part);
+    }
+    words.retain(|w| !w.is_empty());
+    words
+}
+
+const EMBEDDINGS: &[i64] = &[
+    64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 4096,
+];
+
+/// Words that only a model for recognising people uses.
+const RECOGNITION: &[&str] = &[
+    "arcface",
+    "adaface",
+    "cosface",
+    "sphereface",
+    "magface",
+    "elasticface",
+    "facenet",
+    "deepface",
+    "insightface",
+    "vggface",
+    "vggface2",
+    "sface",
+    "faceid",
+    "reid",
+    "osnet",
+    "embedding",
+    "embeddings",
+    "biometric",
+    "biometrics",
+    "facerecognition",
+    "faceverification",
+];
+const ACTS: &[&str] = &[
+    "recognition",
+    "recognizer",
+    "recogniser",
+    "reconnaissance",
+    "identification",
+    "reidentification",
+    "verification",
+    "authentication",
+];
+const PERSONS: &[&str] = &[
+    "face",
+    "faces",
+    "facial",
+    "faciale",
+    "person",
+    "persons",
+    "people",
+    "pedestrian",
+    "human",
+    "gait",
+    "iris",
+    "body",
+    "re",
+];
+const CHARACTERISATION: &[&str] = &[
+    "age",
+    "gender",
+    "genderage",
+    "agegender",
+    "sex",
+    "emotion",
+    "emotions",
+    "ethnicity",
+    "ethnic",
+    "race",
+    "gait",
+    "mood",
+    "fairface",
+    "ferplus",
+    "affectnet",
+];
+/// Labels that sort people by sex, age or emotion.
+const CHARACTERS: &[&str] = &[
+    "male",
+    "female",
+    "man",
+    "woman",
+    "men",
+    "women",
+    "boy",
+    "girl",
+    "child",
+    "children",
+    "adult",
+    "teenager",
+    "elderly",
+    "happy",
+    "happiness",
+    "sad",
+    "sadness",
+    "angry",
+    "anger",
+    "disgust",
+    "fearful",
+    "surprised",
+    "homme",
+    "femme",
+    "enfant",
+];

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One model, loaded and checked.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use ort::{
+    memory::Allocator,
+    session::{Session, builder::GraphOptimizationLevel},
+    value::{Outlet, Tensor, TensorElementType},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    biometrics::{self, Claims, Refusal},
+    decode::{DecodeError, Decoder, Family, Output},
+    labels::{self, LabelError},
+    preprocess::InputSpec,
+    runtime::{self, Runtime, RuntimeError, Search},
+};
+
+/// What is asked of a model.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Property `model-file`.
+    pub model_file: Option<PathBuf>,
+    /// Property `label-file`.
+    pub label_file: Option<PathBuf>,
+    /// Property `decoder`; `None` for whichever fits.
+    pub family: Option<Family>,
+    /// Threads that share one inference; 0 leaves it to ONNX Runtime.
+    pub threads: usize,
+    /// Where ONNX Runtime may be.
+    pub search: Search,
+}
+
+/// A model that can be run.
+#[derive(Debug)]
+pub struct Model {
+    /// The ONNX Runtime that runs it.
+    pub runtime: &'static Runtime,
+    /// Labels of its classes, in their order.
+    pub labels: Vec<String>,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// How its outputs are read.
+    pub decoder: Decoder,
+    /// What its input expects.
+    pub input: InputSpec,
+    session: Session,
+    /// Owned and refilled in place: an input that borrows its memory must not be cloned or bound
+    /// (this version of `ort` then waits for ever).
+    tensor: Tensor<f32>,
+}
+
+/// Why a model cannot be used. Nothing may be stamped without one.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The property is not set.
+    #[error(
+        "model-file is not set: give the path of an ONNX detector, or fetch one with ./examples/fetch-assets"
+    )]
+    NoModel,
+    /// A file that a property names is not there.
+    #[error(
+        "{property} is \"{path}\", and there is no such file: give the path of {what}, or fetch one with ./examples/fetch-assets"
+    )]
+    Missing {
+        /// Property that names it.
+        property: &'static str,
+        /// Its value.
+        path: String,
+        /// What the file should be.
+        what: &'static str,
+    },
+    /// A file that a property names cannot be read.
+    #[error("{property} \"{path}\" cannot be read: {why}")]
+    Read {
+        /// Property that names it.
+        property: &'static str,
+        /// Its value.
+        path: String,
+        /// What the system says.
+        why: String,
+    },
+    /// There is no ONNX Runtime.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// ONNX Runtime does not accept the file.
+    #[error(
+        "model-file \"{path}\" cannot be loaded by ONNX Runtime: {why}. It is damaged, is not an ONNX file or needs a newer runtime"
+    )]
+    Session {
+        /// Its value.
+        path: String,
+        /// What ONNX Runtime says.
+        why: String,
+    },
+    /// The model wants something else than one picture.
+    #[error(
+        "model-file \"{path}\" has the inputs {inputs}: one float32 picture of 1x3xheightxwidth with fixed sizes is expected"
+    )]
+    Input {
+        /// Its value.
+        path: String,
+        /// What the model has.
+        inputs: String,
+    },
+    /// The model identifies or characterises people.
+    #[error("model-file \"{path}\" is refused. {refusal}")]
+    Biometrics {
+        /// Its value.
+        path: String,
+        /// Why, in English and French.
+        refusal: Refusal,
+    },
+    /// No decoder fits.
+    #[error("model-file \"{path}\": {error}")]
+    Decoder {
+        /// Its value.
+        path: String,
+        /// What does not fit.
+        error: DecodeError,
+    },
+    /// Labels do not fit.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+}
+
+/// Why one inference failed. The frame then counts as not looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// ONNX Runtime reports an error.
+    #[error("ONNX Runtime: {0}")]
+    Session(#[from] ort::Error),
+    /// An output is not what the file declared.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+impl Model {
+    /// Reads and checks everything; nothing is left for the first frame to find out.
+    pub fn load(request: &Request) -> Result<Self, LoadError> {
+        let path = request.model_file.as_ref().ok_or(LoadError::NoModel)?;
+        let bytes = read(path, "model-file", "an ONNX detector", MAX_MODEL)?;
+        let label_text = request
+            .label_file
+            .as_ref()
+            .map(|path| {
+                let bytes = read(path, "label-file", "a text file of labels", MAX_LABELS)?;
+                String::from_utf8(bytes).map_err(|e| LoadError::Read {
+                    property: "label-file",
+                    path: path.display().to_string(),
+                    why: e.to_string(),
+                })
+            })
+            .transpose()?;
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let runtime = runtime::load(&request.search)?;
+        let path = path.display().to_string();
+
+        let unloadable = |why: ort::Error| LoadError::Session {
+            path: path.clone(),
+            why: why.to_string(),
+        };
+        let session = open(runtime, &bytes, request.threads).map_err(unloadable)?;
+        drop(bytes);
+
+        let inputs: Vec<Output> = session.inputs().iter().map(declared).collect();
+        let outputs: Vec<Output> = session.outputs().iter().map(declared).collect();
+        let (claims, label_json) = claims(&session, &inputs, &outputs).map_err(unloadable)?;
+        let refused = |refusal| LoadError::Biometrics {
+            path: path.clone(),
+            refusal,
+        };
+        biometrics::check(&outputs, &claims).map_err(refused)?;
+        let (width, height) = picture(&inputs).ok_or_else(|| LoadError::Input {
+            path: path.clone(),
+            inputs: crate::decode::describe(&inputs),
+        })?;
+        let decoder = match Decoder::find(request.family, (width, height), &outputs) {
+            Ok(decoder) => decoder,
+            Err(error) => {
+                biometrics::check_unread(&outputs).map_err(refused)?;
+                return Err(LoadError::Decoder { path, error });
+            }
+        };
+        let labels = labels::find(label_text.as_deref(), label_json.as_deref(), &decoder)?;
+        // Once more with the labels that count, which may come from the label file.
+        let claims = Claims {
+            labels: labels.clone(),
+            ..Default::default()
+        };
+        biometrics::check(&[], &claims).map_err(refused)?;
+
+        let shape = [1, 3, height as usize, width as usize];
+        let tensor = Tensor::<f32>::new(&Allocator::default(), shape).map_err(unloadable)?;
+        Ok(Self {
+            runtime,
+            labels,
+            sha256,
+            input: decoder.input(width, height),
+            decoder,
+            session,
+            tensor,
+        })
+    }
+
+    /// The input, to be refilled in place before [`Model::run`].
+    pub fn tensor(&mut self) -> Result<&mut [f32], RunError> {
+        Ok(self.tensor.try_extract_tensor_mut::<f32>()?.1)
+    }
+
+    /// Runs the model on what the input holds and gives its outputs to `read`, in the order of
+    /// [`Decoder::outputs`].
+    pub fn run<T>(
+        &mut self,
+        read: impl FnOnce(&Decoder, &[&[f32]]) -> Result<T, DecodeError>,
+    ) -> Result<T, RunError> {
+        let outputs = self.session.run(ort::inputs![&self.tensor])?;
+        let data = self
+            .decoder
+            .outputs()
+            .into_iter()
+            .map(|name| Ok(outputs[name].try_extract_tensor::<f32>()?.1))
+            .collect::<Result<Vec<_>, ort::Error>>()?;
+        Ok(read(&self.decoder, &data)?)
+    }
+}
+
+/// Reads a file that a property names, `limit` bytes at most.
+fn read(
+    path: &Path,
+    property: &'static str,
+    what: &'static str,
+    limit: u64,
+) -> Result<Vec<u8>, LoadError> {
+    let failed = |why: String| LoadError::Read {
+        property,
+        path: path.display().to_string(),
+        why,
+    };
+    let file = File::open(path).map_err(|e| {
+        if e.kind() == std::io::ErrorKind::NotFound {
+            LoadError::Missing {
+                property,
+                path: path.display().to_string(),
+                what,
+            }
+        } else {
+            failed(e.to_string())
+        }
+    })?;
+    // A pipe or a device would never end, and its hash would say nothing.
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        return Err(failed("it is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| failed(e.to_string()))?;
+    if bytes.len() as u64 > limit {
+        return Err(failed(format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Protocol buffers, and so ONNX files, end at 2 GiB.
+const MAX_MODEL: u64 = 2 << 30;
+const MAX_LABELS: u64 = 1 << 20;
+
+fn open(runtime: &Runtime, bytes: &[u8], threads: usize) -> Result<Session, ort::Error> {
+    let recover = |e: ort::Error<_>| ort::Error::new(e.to_string());
+    Session::builder(&runtime.environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)
+        .map_err(recover)?
+        .with_intra_threads(threads)
+        .map_err(recover)?
+        // Spinning threads would take a whole core each between two frames of a camera.
+        .with_intra_op_spinning(false)
+        .map_err(recover)?
+        .with_parallel_execution(false)
+        .map_err(recover)?
+        .commit_from_memory(bytes)
+}
+
+fn declared(outlet: &Outlet) -> Output {
+    Output {
+        name: outlet.name().to_owned(),
+        shape: outlet
+            .dtype()
+            .tensor_shape()
+            .map(|shape| shape.to_vec())
+            .unwrap_or_default(),
+        float32: outlet.dtype().tensor_type() == Some(TensorElementType::Float32),
+    }
+}
+
+/// Width and height of the one input, if it is a picture of fixed size.
+fn picture(inputs: &[Output]) -> Option<(u32, u32)> {
+    let [input] = inputs else { return None };
+    match input.shape[..] {
+        [1 | -1, 3, height, width] if input.float32 => {
+            let side = |d: i64| u32::try_from(d).ok().filter(|d| (1..=8192).contains(d));
+            Some((side(width)?, side(height)?))
+        }
+        _ => None,
+    }
+}
+
+/// What the file says of itself, and its metadata `labels`.
+fn claims(
+    session: &Session,
+    inputs: &[Output],
+    outputs: &[Output],
+) -> Result<(Claims, Option<String>), ort::Error> {
+    let metadata = session.metadata()?;
+    let labels = metadata.custom("labels");
+    let mut texts: Vec<String> = inputs
+        .iter()
+        .chain(outputs)
+        .map(|o| o.name.clone())
+        .collect();
+    texts.extend(
+        [
+            metadata.description(),
+            metadata.graph_description(),
+            metadata.producer(),
+            metadata.name(),
+            metadata.domain(),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    for key in metadata.custom_keys()? {
+        if key != "labels" && key != "names" {
+            texts.extend(metadata.custom(&key));
+        }
+        texts.push(key);
+    }
+    Ok((
+        Claims {
+            texts,
+            labels: Vec::new(),
+        },
+        labels,
+    ))
+}

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * SECTION:element-onnxdetector
+ * @see_also: wgpublur, countaggregator, purposegate
+ *
+ * Finds people, vehicles and whatever else a model reports, and identifies nobody. Each object becomes a
+ * `GstVideoRegionOfInterestMeta` with its class in `roi_type`; each frame that was looked at carries the
+ * custom meta `PrivacyScan`, also when nobody was found. A frame without it was not looked at, and
+ * `wgpublur` masks it whole.
+ *
+ * Everything is loaded and checked on the way to PAUSED: ONNX Runtime, the model, its labels. A model
+ * that recognises or characterises people is refused; no property changes that.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! onnxdetector model-file=nanodet.onnx ! wgpublur ! autovideosink
+ * ]|
+ *
+ * Messages are element messages with a structure named `onnxdetector`:
+ * `event=ready, model-sha256, decoder, runtime-version, active-provider, classes, use` (strings; classes one
+ * per line) and `event=inference-failed, timestamp (guint64, ns), consecutive (guint), error (string)`.
+ *
+ * Since: 0.1.0
+ */
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::subclass::prelude::*;
+use gst_video::VideoFrameRef;
+use privacy_common::{Detection, DetectorUse, PathNote, Purpose, ScanStamp, attach};
+
+use super::{ExecutionProvider, InferenceFailed, Message, Ready, Use, frame, settings::Settings};
+use crate::{
+    detector::{Detector, Options, Scan, Times},
+    labels,
+    model::{LoadError, Model},
+};
+
+pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "onnxdetector",
+        gst::DebugColorFlags::empty(),
+        Some("Detector of people and vehicles"),
+    )
+});
+
+/// Frames in a row that may fail before the element gives up.
+const MAX_FAILURES: u32 = 10;
+
+/// Properties that may change at any time; the others are read on the way to PAUSED.
+const MUTABLE_PLAYING: [&str; 3] = ["score-threshold", "iou-threshold", "max-detections"];
+
+/// What runs between start and stop; used by the streaming thread alone, which takes it out of its mutex
+/// for the time of an inference.
+struct Running {
+    detector: Detector,
+    info: Option<gst_video::VideoInfo>,
+    /// Classes that the property allows.
+    selected: Vec<usize>,
+    /// Of these, the classes that the purpose in force allows.
+    classes: Vec<usize>,
+    /// Their labels.
+    labels: Vec<String>,
+    /// The purpose in force does not allow this use: nothing may leave.
+    refused: bool,
+    failures: u32,
+}
+
+/// What other threads may ask for.
+#[derive(Debug, Clone, Default)]
+struct Status {
+    started: bool,
+    model_sha256: String,
+    runtime_version: String,
+    active_provider: String,
+    frames: u64,
+    failures: u64,
+    detections: u64,
+    times: Times,
+}
+
+/// Locks are held one at a time, never across an inference or a message.
+#[derive(Default)]
+pub struct OnnxDetector {
+    settings: Mutex<Settings>,
+    status: Mutex<Status>,
+    running: Mutex<Option<Box<Running>>>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for OnnxDetector {
+    const NAME: &'static str = "GstOnnxDetector";
+    type Type = super::OnnxDetector;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl OnnxDetector {
+    fn load(&self, settings: &Settings) -> Result<Box<Running>, LoadError> {
+        let plugin = self.obj().factory().and_then(|f| f.plugin());
+        let library = plugin.and_then(|p| p.filename());
+        let request = settings.request(library.as_ref().and_then(|l| l.parent()));
+        let model = Model::load(&request)?;
+        let selected = labels::select(settings.classes.as_deref().unwrap_or(""), &model.labels)?;
+        let mut running = Box::new(Running {
+            detector: Detector::new(model),
+            info: None,
+            selected,
+            classes: Vec::new(),
+            labels: Vec::new(),
+            refused: false,
+            failures: 0,
+        });
+        running.allow(None);
+        Ok(running)
+    }
+
+    /// Takes in a purpose; `false` when it does not allow what this element is used for.
+    fn obey(&self, purpose: Option<&Purpose>) -> bool {
+        let used_for = self.settings.lock().unwrap().used_for;
+        let needed = match used_for {
+            Use::Mask => DetectorUse::Mask,
+            Use::Statistics => DetectorUse::Statistics,
+        };
+        let refusal = purpose.filter(|p| p.detector_use < needed);
+        if let Some(running) = self.running.lock().unwrap().as_mut() {
+            running.refused = refusal.is_some();
+            running.allow(purpose);
+        }
+        let Some(purpose) = refusal else { return true };
+        gst::element_imp_error!(
+            self,
+            gst::ResourceError::NotAuthorized,
+            (
+                "DETECTOR_USE: the purpose {0} allows the detector for \"{1}\", and its property use is \"{needed}\". \
+                 Remove the detector or declare another purpose. / DETECTOR_USE : la finalité {0} limite la détection \
+                 automatique à « {1} », et la propriété use vaut « {needed} ». Retirez le détecteur ou déclarez une \
+                 autre finalité.",
+                purpose.purpose,
+                purpose.detector_use
+            ),
+            ["session {}", purpose.session]
+        );
+        false
+    }
+
+    /// Looks at a frame and writes down what was found; an error means that nobody looked.
+    fn look(&self, running: &mut Running, buffer: &mut gst::BufferRef) -> Result<Scan, String> {
+        let earlier = ScanStamp::read(buffer);
+        ScanStamp::remove(buffer);
+        remove_detections(buffer, &running.labels);
+        let (score_threshold, iou_threshold, max_detections) = {
+            let settings = self.settings.lock().unwrap();
+            (
+                settings.score_threshold,
+                settings.iou_threshold,
+                settings.max_detections,
+            )
+        };
+        let scan = {
+            let info = running
+                .info
+                .as_ref()
+                .ok_or("a frame came before its caps")?;
+            let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info)
+                .map_err(|e| format!("the frame cannot be mapped: {e}"))?;
+            let components =
+                frame::components(&frame).ok_or("rows stored from bottom to top are not read")?;
+            let options = Options {
+                classes: &running.classes,
+                score_threshold,
+                iou_threshold,
+                max_detections: max_detections as usize,
+            };
+            running
+                .detector
+                .scan(&components, options)
+                .map_err(|e| e.to_string())?
+        };
+        let model = running.detector.model();
+        for object in &scan.objects {
+            attach(
+                buffer,
+                &Detection {
+                    class: model.labels[object.class].clone(),
+                    x: object.rect.x,
+                    y: object.rect.y,
+                    width: object.rect.width,
+                    height: object.rect.height,
+                    track: None,
+                    score: Some(object.score),
+                },
+            );
+        }
+        ScanStamp {
+            detector: "onnxdetector".to_owned(),
+            model: model.sha256.clone(),
+            classes: running.labels.clone(),
+            threshold: score_threshold.into(),
+            found: scan.objects.len() as u32,
+            // A detector before this one that saw more than it reported: its detections stay incomplete.
+            overflow: scan.overflow || earlier.is_some_and(|e| e.overflow),
+            pts: buffer.pts(),
+            predicted: false,
+        }
+        .write(buffer);
+        Ok(scan)
+    }
+
+    /// Counts a failure and tells about it.
+    fn failed(
+        &self,
+        running: &mut Running,
+        pts: Option<gst::ClockTime>,
+        error: String,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        running.failures += 1;
+        let consecutive = running.failures;
+        self.status.lock().unwrap().failures += 1;
+        self.post(&Message::InferenceFailed(InferenceFailed {
+            timestamp: pts,
+            consecutive,
+            error: error.clone(),
+        }));
+        if consecutive >= MAX_FAILURES {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Failed,
+                ("Detection failed on {consecutive} frames in a row"),
+                ["{error}"]
+            );
+            return Err(gst::FlowError::Error);
+        }
+        if consecutive == 1 {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("Detection failed; the frame goes on unmarked and is masked whole by wgpublur"),
+                ["{error}"]
+            );
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn post(&self, message: &Message) {
+        let obj = self.obj();
+        let message = gst::message::Element::builder(message.into())
+            .src(&*obj)
+            .build();
+        // Without a bus nobody listens, which is the application's choice.
+        let _ = obj.post_message(message);
+    }
+}
+
+impl Running {
+    /// Recomputes what is reported under a purpose.
+    fn allow(&mut self, purpose: Option<&Purpose>) {
+        let model = self.detector.model();
+        // What must be masked has to be found, whether or not it may be counted.
+        let allowed = |label: &String| {
+            purpose.is_none_or(|p| {
+                p.classes.is_empty() || p.classes.contains(label) || p.mask_classes.contains(label)
+            })
+        };
+        self.classes = self
+            .selected
+            .iter()
+            .copied()
+            .filter(|&c| allowed(&model.labels[c]))
+            .collect();
+        self.labels = self
+            .classes
+            .iter()
+            .map(|&c| model.labels[c].clone())
+            .collect();
+    }
+}
+
+/// Takes off the detections that this element is about to write again. Others stay, since a mask made
+/// from too many boxes hides more and never less.
+fn remove_detections(buffer: &mut gst::BufferRef, labels: &[String]) {
+    buffer.foreach_meta_mut(|mut meta| {
+        let ours = meta
+            .downcast_ref::<gst_video::VideoRegionOfInterestMeta>()
+            .is_some_and(|roi| labels.iter().any(|l| l == roi.roi_type()));
+        std::ops::ControlFlow::Continue(if ours {
+            gst::buffer::BufferMetaForeachAction::Remove
+        } else {
+            gst::buffer::BufferMetaForeachAction::Keep
+        })
+    });
+}
+
+impl ObjectImpl for OnnxDetector {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(super::settings::specs);
+        PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let name = pspec.name();
+        if self.status.lock().unwrap().started && !MUTABLE_PLAYING.contains(&name) {
+            gst::error!(
+                CAT,
+                imp = self,
+                "Property {name} cannot change before the element is back in READY; the change is ignored"
+            );
+            return;
+        }
+        self.settings.lock().unwrap().set(name, value);
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let status = || self.status.lock().unwrap();
+        match pspec.name() {
+            "model-sha256" => status().model_sha256.to_value(),
+            "runtime-version" => status().runtime_version.to_value(),
+            "active-provider" => status().active_provider.to_value(),
+            "stats" => status().stats().to_value(),
+            name => self.settings.lock().unwrap().get(name),
+        }
+    }
+}
+
+impl GstObjectImpl for OnnxDetector {}
+
+impl ElementImpl for OnnxDetector {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "ONNX object detector",
+                "Analyzer/Video",
+                "Finds people and vehicles with an ONNX model, marks every frame it looked at, identifies nobody",
+                env!("CARGO_PKG_AUTHORS"),
+            )
+        });
+        Some(&*METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let caps = gst_video::VideoCapsBuilder::new()
+                .format_list(frame::FORMATS)
+                .build();
+            [
+                ("src", gst::PadDirection::Src),
+                ("sink", gst::PadDirection::Sink),
+            ]
+            .into_iter()
+            .filter_map(|(name, direction)| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
+            })
+            .collect()
+        });
+        TEMPLATES.as_ref()
+    }
+}
+
+impl BaseTransformImpl for OnnxDetector {
+    const MODE: gst_base::subclass::BaseTransformMode =
+        gst_base::subclass::BaseTransformMode::AlwaysInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings.lock().unwrap().clone();
+        let running = self.load(&settings).map_err(|e| {
+            let text = e.to_string();
+            match e {
+                LoadError::Biometrics { .. } => {
+                    gst::error_msg!(gst::ResourceError::NotAuthorized, ("{text}"))
+                }
+                LoadError::Missing { .. } | LoadError::Runtime(_) => {
+                    gst::error_msg!(gst::ResourceError::NotFound, ("{text}"))
+                }
+                LoadError::Read { .. } | LoadError::Session { .. } => {
+                    gst::error_msg!(gst::ResourceError::OpenRead, ("{text}"))
+                }
+                _ => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
+            }
+        })?;
+        let model = running.detector.model();
+        let provider = match settings.execution_provider {
+            ExecutionProvider::Cpu => "cpu",
+        };
+        let ready = Ready {
+            model_sha256: model.sha256.clone(),
+            decoder: model.decoder.nick().to_owned(),
+            runtime_version: model.runtime.version.clone(),
+            active_provider: provider.to_owned(),
+            classes: running.labels.clone(),
+            used_for: match settings.used_for {
+                Use::Mask => "mask",
+                Use::Statistics => "statistics",
+            }
+            .to_owned(),
+        };
+        gst::info!(CAT, imp = self, "Ready: {ready:?}");
+        *self.status.lock().unwrap() = Status {
+            started: true,
+            model_sha256: ready.model_sha256.clone(),
+            runtime_version: ready.runtime_version.clone(),
+            active_provider: ready.active_provider.clone(),
+            ..Default::default()
+        };
+        *self.running.lock().unwrap() = Some(running);
+        self.post(&Message::Ready(ready));
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let running = self.running.lock().unwrap().take();
+        // Freeing the session takes a while, and nobody should wait for a lock meanwhile.
+        drop(running);
+        *self.status.lock().unwrap() = Status::default();
+        gst::info!(CAT, imp = self, "Stopped");
+        Ok(())
+    }
+
+    fn set_caps(&self, incaps: &gst::Caps, _outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let info = gst_video::VideoInfo::from_caps(incaps)
+            .map_err(|_| gst::loggable_error!(CAT, "Invalid caps {incaps:?}"))?;
+        let mut running = self.running.lock().unwrap();
+        let running = running
+            .as_mut()
+            .ok_or_else(|| gst::loggable_error!(CAT, "Caps before start"))?;
+        running
+            .detector
+            .set_format((info.width(), info.height()), &frame::format(&info))
+            .map_err(|e| gst::loggable_error!(CAT, "Caps {incaps:?}: {e}"))?;
+        running.info = Some(info);
+        Ok(())
+    }
+
+    fn sink_event(&self, event: gst::Event) -> bool {
+        match Purpose::from_event(&event) {
+            None => {}
+            Some(Ok(purpose)) => {
+                if !self.obey(Some(&purpose)) {
+                    return false;
+                }
+            }
+            Some(Err(e)) => {
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "Purpose cannot be read, none is in force: {e}"
+                );
+                self.obey(None);
+            }
+        }
+        self.parent_sink_event(event)
+    }
+
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if direction == gst::PadDirection::Sink && PathNote::is_audit(query) {
+            let sha256 = self.status.lock().unwrap().model_sha256.clone();
+            PathNote {
+                elements: vec![concat!("onnxdetector ", env!("CARGO_PKG_VERSION")).to_owned()],
+                models: vec![sha256],
+                ..Default::default()
+            }
+            .add_to(query);
+        }
+        BaseTransformImplExt::parent_query(self, direction, query)
+    }
+
+    fn transform_ip(
+        &self,
+        buffer: &mut gst::BufferRef,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some(mut running) = self.running.lock().unwrap().take() else {
+            return Err(gst::FlowError::Flushing);
+        };
+        let pts = buffer.pts();
+        let result = if running.refused {
+            Err(gst::FlowError::Error)
+        } else {
+            match self.look(&mut running, buffer) {
+                Ok(scan) => {
+                    running.failures = 0;
+                    self.status.lock().unwrap().count(&scan);
+                    gst::log!(CAT, imp = self, "{pts:?}: {} found", scan.objects.len());
+                    Ok(gst::FlowSuccess::Ok)
+                }
+                Err(error) => self.failed(&mut running, pts, error),
+            }
+        };
+        *self.running.lock().unwrap() = Some(running);
+        result
+    }
+}
+
+impl Status {
+    fn count(&mut self, scan: &Scan) {
+        self.frames += 1;
+        self.detections += scan.objects.len() as u64;
+        self.times.preprocess += scan.times.preprocess;
+        self.times.inference += scan.times.inference;
+        self.times.decode += scan.times.decode;
+    }
+
+    /// The property `stats`; times are means per frame in nanoseconds.
+    fn stats(&self) -> gst::Structure {
+        let mean = |total: Duration| (total.as_nanos() / u128::from(self.frames.max(1))) as u64;
+        gst::Structure::builder("stats")
+            .field("frames", self.frames)
+            .field("failures", self.failures)
+            .field("detections", self.detections)
+            .field("preprocess-time", mean(self.times.preprocess))
+            .field("inference-time", mean(self.times.inference))
+            .field("decode-time", mean(self.times.decode))
+            .build()
+    }
+}
