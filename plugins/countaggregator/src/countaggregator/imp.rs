@@ -1,0 +1,607 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * SECTION:element-countaggregator
+ * @see_also: onnxdetector, purposegate, auditsink
+ *
+ * Turns the detections on video frames into counts per line, zone, class and window of time. The
+ * frames end here: there is no video source pad, only JSON Lines, one object per closed window. Ids,
+ * positions and images never leave, counts from 1 to `min-count` - 1 are `null`, and a window is given
+ * out only when it is over, whole, and its publication delay has passed. At the end of the stream, whole
+ * windows are given out at once.
+ *
+ * Each sink pad is one camera of the site file. Frames that no detector stamped count nothing; a window
+ * with more than 5 % of them, or with 3 s in which nobody looked, is discarded, and so is one in which
+ * counting began or stopped. The element message `countaggregator` says so, without values:
+ * `event` (`window-closed`), `camera`, `from`, `to` (RFC 3339), `whole`, `reason`.
+ *
+ * ## Example
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=clip.mp4 ! decodebin ! videoconvert ! onnxdetector model-file=m.onnx use=statistics ! countaggregator config=site.toml start-time=2026-11-21T10:00:00Z sink_0::camera=cam-12 ! filesink location=counts.jsonl
+ * ]|
+ *
+ * Since: 0.1.0
+ */
+use std::{
+    path::Path,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use gst::{prelude::*, subclass::prelude::*};
+use privacy_common::{PathNote, Proof, Purpose};
+
+use super::{
+    CountAggregatorPad,
+    stream::{Job, Output, Refusal},
+};
+use crate::{site::Site, window::ABSOLUTE_MIN_COUNT};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "countaggregator",
+        gst::DebugColorFlags::empty(),
+        Some("Anonymous counts from detections"),
+    )
+});
+
+const DEFAULT_MIN_COUNT: u32 = 5;
+
+#[derive(Debug, Clone)]
+struct Settings {
+    config: Option<String>,
+    window: u64,
+    min_count: u32,
+    start_time: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            config: None,
+            window: 0,
+            min_count: DEFAULT_MIN_COUNT,
+            start_time: None,
+        }
+    }
+}
+
+/// The element. No two of its locks, nor one of these and a pad's, are ever held together.
+pub struct CountAggregator {
+    src: gst::Pad,
+    settings: Mutex<Settings>,
+    job: Mutex<Option<Arc<Job>>>,
+    /// Stream start, caps and segment are out; guarded by the stream lock of `src`.
+    begun: AtomicBool,
+    segment_sent: AtomicBool,
+    eos_sent: AtomicBool,
+    published: AtomicU64,
+    discarded: AtomicU64,
+    next_pad: AtomicU64,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for CountAggregator {
+    const NAME: &'static str = "GstCountAggregator";
+    type Type = super::CountAggregator;
+    type ParentType = gst::Element;
+    type Interfaces = (gst::ChildProxy,);
+
+    fn with_class(klass: &Self::Class) -> Self {
+        let template = klass.pad_template("src").expect("registered below");
+        let src = gst::Pad::builder_from_template(&template)
+            .query_function(|pad, parent, query| {
+                Self::catch_panic_pad_function(parent, || false, |imp| imp.src_query(pad, query))
+            })
+            .build();
+        src.use_fixed_caps();
+        Self {
+            src,
+            settings: Mutex::default(),
+            job: Mutex::default(),
+            begun: AtomicBool::new(false),
+            segment_sent: AtomicBool::new(false),
+            eos_sent: AtomicBool::new(false),
+            published: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+            next_pad: AtomicU64::new(0),
+        }
+    }
+}
+
+impl CountAggregator {
+    fn job(&self) -> Option<Arc<Job>> {
+        self.job.lock().expect("no panic holds it").clone()
+    }
+
+    fn cameras(&self) -> Vec<CountAggregatorPad> {
+        let pads = self.obj().sink_pads();
+        pads.into_iter()
+            .filter_map(|pad| pad.downcast().ok())
+            .collect()
+    }
+
+    fn sink_chain(
+        &self,
+        pad: &CountAggregatorPad,
+        buffer: gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let job = self.job().ok_or(gst::FlowError::Flushing)?;
+        let output = {
+            let mut stream = pad.imp().stream.lock().expect("no panic holds it");
+            if stream.refused {
+                return Err(gst::FlowError::Error);
+            }
+            let governed = if stream.governed() {
+                Ok(())
+            } else {
+                // No purpose was declared: the legal floors hold.
+                stream.govern(&job, None, pad.imp().camera(), &pad.name())
+            };
+            governed.and_then(|()| stream.frame(&job, &buffer))
+        };
+        // The image ends here.
+        drop(buffer);
+        let output = output.map_err(|refusal| self.refuse(pad, &refusal))?;
+        self.deliver(output)
+    }
+
+    fn refuse(&self, pad: &CountAggregatorPad, refusal: &Refusal) -> gst::FlowError {
+        gst::element_imp_error!(
+            self,
+            gst::ResourceError::Settings,
+            ("{refusal}"),
+            ["{}: {refusal}", pad.name()]
+        );
+        gst::FlowError::Error
+    }
+
+    /// Posts and pushes. The stream lock of the source pad keeps the buffers of several cameras and the
+    /// events before them in order, as `funnel` does; no other lock is held.
+    fn deliver(&self, output: Output) -> Result<gst::FlowSuccess, gst::FlowError> {
+        for closed in &output.closed {
+            if closed.discarded.is_some() {
+                self.discarded.fetch_add(1, Ordering::Relaxed);
+            }
+            gst::debug!(CAT, imp = self, "window closed: {closed:?}");
+            let message = gst::message::Element::builder(closed.into()).src(&*self.obj());
+            let _ = self.obj().post_message(message.build());
+        }
+        if output.records.is_empty() {
+            return Ok(gst::FlowSuccess::Ok);
+        }
+        let _in_order = self.src.stream_lock();
+        self.begin();
+        for record in output.records {
+            self.src.push(record)?;
+            self.published.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// Sends the events that come before everything else. The caller holds the source pad's stream lock.
+    fn begin(&self) {
+        if !self.begun.swap(true, Ordering::SeqCst) {
+            let id = self.src.create_stream_id(&*self.obj(), Some("counts"));
+            let start = gst::event::StreamStart::builder(&id).group_id(gst::GroupId::next());
+            self.src.push_event(start.build());
+            self.src.push_event(gst::event::Caps::new(&caps()));
+        }
+        if !self.segment_sent.swap(true, Ordering::SeqCst) {
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            self.src.push_event(gst::event::Segment::new(&segment));
+        }
+    }
+
+    fn end_if_all_did(&self) {
+        let cameras = self.cameras();
+        let ended =
+            |pad: &CountAggregatorPad| pad.imp().stream.lock().expect("no panic holds it").eos;
+        if !cameras.is_empty() && cameras.iter().all(ended) {
+            let _in_order = self.src.stream_lock();
+            if !self.eos_sent.swap(true, Ordering::SeqCst) {
+                self.begin();
+                self.src.push_event(gst::event::Eos::new());
+            }
+        }
+    }
+
+    /// Nothing passes but the family's own: tags and other events can carry pictures and places.
+    fn sink_event(&self, pad: &CountAggregatorPad, event: gst::Event) -> bool {
+        use gst::EventView;
+        let stream = || pad.imp().stream.lock().expect("no panic holds it");
+        match event.view() {
+            EventView::Caps(caps) => stream().caps(caps.caps()),
+            EventView::Segment(segment) => {
+                let timed = stream().segment(segment.segment());
+                if !timed {
+                    let _ = self.refuse(pad, &Refusal::NoTime);
+                }
+                timed
+            }
+            EventView::Gap(gap) => {
+                let (at, duration) = gap.get();
+                let Some(job) = self.job() else { return false };
+                let output = stream().gap(&job, at + duration.unwrap_or_default());
+                self.deliver(output).is_ok()
+            }
+            EventView::FlushStart(_) => self.src.push_event(event),
+            EventView::FlushStop(_) => {
+                let Some(job) = self.job() else { return false };
+                let output = stream().flush(&job);
+                self.segment_sent.store(false, Ordering::SeqCst);
+                self.eos_sent.store(false, Ordering::SeqCst);
+                let passed = self.src.push_event(event);
+                self.deliver(output).is_ok() && passed
+            }
+            EventView::Eos(_) => {
+                let output = stream().end();
+                let delivered = self.deliver(output).is_ok();
+                self.end_if_all_did();
+                delivered
+            }
+            EventView::CustomDownstreamSticky(_) => match Purpose::from_event(&event) {
+                Some(purpose) => self.govern(pad, purpose.ok(), event),
+                None => true,
+            },
+            _ => true,
+        }
+    }
+
+    fn govern(
+        &self,
+        pad: &CountAggregatorPad,
+        purpose: Option<Purpose>,
+        event: gst::Event,
+    ) -> bool {
+        let Some(job) = self.job() else { return false };
+        let governed = {
+            let mut stream = pad.imp().stream.lock().expect("no panic holds it");
+            stream.govern(&job, purpose.as_ref(), pad.imp().camera(), &pad.name())
+        };
+        if let Err(refusal) = governed {
+            let _ = self.refuse(pad, &refusal);
+            return false;
+        }
+        let _in_order = self.src.stream_lock();
+        self.begin();
+        self.src.push_event(event)
+    }
+
+    fn sink_query(&self, pad: &CountAggregatorPad, query: &mut gst::QueryRef) -> bool {
+        if PathNote::is_audit(query) {
+            PathNote {
+                counter: true,
+                elements: vec![concat!("countaggregator ", env!("CARGO_PKG_VERSION")).to_owned()],
+                ..PathNote::default()
+            }
+            .add_to(query);
+            return self.src.peer_query(query);
+        }
+        match query.view_mut() {
+            gst::QueryViewMut::Allocation(allocation) => {
+                // No pixel is read, so any stride and any memory will do.
+                allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+                true
+            }
+            // Neither caps nor the position of the counts say anything about the video.
+            gst::QueryViewMut::Custom(_) => false,
+            _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
+        }
+    }
+
+    fn src_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
+        if Proof::asked(query).is_some() {
+            return self.cameras().iter().any(|camera| camera.peer_query(query));
+        }
+        if let gst::QueryViewMut::Latency(latency) = query.view_mut() {
+            // As late as the latest camera. The publication delay is no latency: nobody may wait for it
+            // to stay in step, and a display beside the counts must not be held back by minutes.
+            let (mut live, mut min) = (false, gst::ClockTime::ZERO);
+            for camera in self.cameras() {
+                let mut asked = gst::query::Latency::new();
+                if camera.peer_query(&mut asked) {
+                    let (is_live, its_min, _) = asked.result();
+                    live |= is_live;
+                    min = min.max(if is_live {
+                        its_min
+                    } else {
+                        gst::ClockTime::ZERO
+                    });
+                }
+            }
+            latency.set(live, min, gst::ClockTime::NONE);
+            return true;
+        }
+        gst::Pad::query_default(pad, Some(&*self.obj()), query)
+    }
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings.lock().expect("no panic holds it").clone();
+        let path = settings.config.filter(|path| !path.is_empty()).ok_or_else(|| {
+            gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("property `config` is not set; name the site file with the lines and zones of each camera | propriété `config` absente ; y nommer le fichier de site")
+            )
+        })?;
+        let text = std::fs::read_to_string(Path::new(&path)).map_err(|error| {
+            gst::error_msg!(
+                gst::ResourceError::OpenRead,
+                ("property `config`: cannot read \"{path}\": {error}; name a readable site file | propriété `config` : lecture impossible ; y nommer un fichier de site lisible")
+            )
+        })?;
+        let site = Site::parse(&text).map_err(|error| {
+            gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("property `config`: {path}: {error}")
+            )
+        })?;
+        if settings.min_count < ABSOLUTE_MIN_COUNT {
+            let value = settings.min_count;
+            let error = crate::window::LimitsError::MinCount { value };
+            return Err(gst::error_msg!(gst::ResourceError::Settings, ("{error}")));
+        }
+        let window = match settings.window {
+            0 => None,
+            window => Some(i64::try_from(window).unwrap_or(i64::MAX)),
+        };
+        let start = match settings.start_time.filter(|text| !text.is_empty()) {
+            None => None,
+            Some(text) => Some(start_time(&text).ok_or_else(|| {
+                gst::error_msg!(
+                    gst::ResourceError::Settings,
+                    ("property `start-time`: \"{text}\" is no RFC 3339 time; write it like 2026-11-21T10:00:00Z | propriété `start-time` : « {text} » n'est pas une date RFC 3339, par exemple 2026-11-21T10:00:00Z")
+                )
+            })?),
+        };
+        gst::info!(
+            CAT,
+            imp = self,
+            "{} cameras, window {window:?} ns",
+            site.cameras.len()
+        );
+        let job = Job {
+            site,
+            window,
+            min_count: settings.min_count,
+            start,
+        };
+        self.reset();
+        *self.job.lock().expect("no panic holds it") = Some(Arc::new(job));
+        Ok(())
+    }
+
+    fn reset(&self) {
+        *self.job.lock().expect("no panic holds it") = None;
+        for pad in self.cameras() {
+            *pad.imp().stream.lock().expect("no panic holds it") = Default::default();
+        }
+        for flag in [&self.begun, &self.segment_sent, &self.eos_sent] {
+            flag.store(false, Ordering::SeqCst);
+        }
+        for count in [&self.published, &self.discarded] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How it went. No count of anybody is in it: values leave in the records alone.
+    fn stats(&self) -> gst::Structure {
+        let (mut frames, mut unscanned) = (0u64, 0u64);
+        for pad in self.cameras() {
+            let stream = pad.imp().stream.lock().expect("no panic holds it");
+            frames += stream.frames;
+            unscanned += stream.unscanned;
+        }
+        gst::Structure::builder("stats")
+            .field("frames", frames)
+            .field("unscanned", unscanned)
+            .field("windows-published", self.published.load(Ordering::Relaxed))
+            .field("windows-discarded", self.discarded.load(Ordering::Relaxed))
+            .build()
+    }
+}
+
+impl ObjectImpl for CountAggregator {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let defaults = Settings::default();
+            vec![
+                glib::ParamSpecString::builder("config")
+                    .nick("Site file")
+                    .blurb("TOML file with the lines and zones of each camera; must be set")
+                    .default_value(defaults.config.as_deref())
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("window")
+                    .nick("Window")
+                    .blurb("Length of a window in ns, aligned to UTC; 0 takes that of the site file, else 1200 s; at least 900 s unless the purpose says otherwise")
+                    .default_value(defaults.window)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt::builder("min-count")
+                    .nick("Minimum count")
+                    .blurb("Counts from 1 to this minus 1 are withheld; at least 3, and a purpose can raise it")
+                    .default_value(defaults.min_count)
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecString::builder("start-time")
+                    .nick("Start time")
+                    .blurb("Time of the first frame of recorded footage, RFC 3339; unset for live cameras, which take the clock's")
+                    .default_value(defaults.start_time.as_deref())
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("windows")
+                    .nick("Windows")
+                    .blurb("Number of windows published since the start")
+                    .read_only()
+                    .build(),
+                glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                    .nick("Statistics")
+                    .blurb("Frames taken in, frames that no detector looked at, windows published and discarded; no counts of anybody")
+                    .read_only()
+                    .build(),
+            ]
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = self.settings.lock().expect("no panic holds it");
+        match pspec.name() {
+            "config" => settings.config = value.get().expect("type checked upstream"),
+            "window" => settings.window = value.get().expect("type checked upstream"),
+            "min-count" => settings.min_count = value.get().expect("type checked upstream"),
+            "start-time" => settings.start_time = value.get().expect("type checked upstream"),
+            other => gst::warning!(CAT, imp = self, "no property {other} can be set"),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = self.settings.lock().expect("no panic holds it").clone();
+        match pspec.name() {
+            "config" => settings.config.to_value(),
+            "window" => settings.window.to_value(),
+            "min-count" => settings.min_count.to_value(),
+            "start-time" => settings.start_time.to_value(),
+            "windows" => self.published.load(Ordering::Relaxed).to_value(),
+            "stats" => self.stats().to_value(),
+            _ => pspec.default_value().clone(),
+        }
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        // The source pad is added once and its name is free.
+        let _ = self.obj().add_pad(&self.src);
+    }
+}
+
+impl GstObjectImpl for CountAggregator {}
+
+impl ChildProxyImpl for CountAggregator {
+    fn child_by_index(&self, index: u32) -> Option<glib::Object> {
+        self.obj()
+            .pads()
+            .into_iter()
+            .nth(index as usize)
+            .map(|pad| pad.upcast())
+    }
+
+    fn children_count(&self) -> u32 {
+        u32::from(self.obj().num_pads())
+    }
+
+    fn child_by_name(&self, name: &str) -> Option<glib::Object> {
+        self.obj().static_pad(name).map(|pad| pad.upcast())
+    }
+}
+
+impl ElementImpl for CountAggregator {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Count aggregator",
+                "Analyzer/Video",
+                "Turns detections into anonymous counts per line, zone, class and window; no image leaves it",
+                "The gst-privacy developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let video = gst::Caps::builder("video/x-raw").any_features().build();
+            let sink = gst::PadTemplate::with_gtype(
+                "sink_%u",
+                gst::PadDirection::Sink,
+                gst::PadPresence::Request,
+                &video,
+                CountAggregatorPad::static_type(),
+            );
+            let src = gst::PadTemplate::new(
+                "src",
+                gst::PadDirection::Src,
+                gst::PadPresence::Always,
+                &caps(),
+            );
+            // Both are well formed.
+            sink.into_iter().chain(src).collect()
+        });
+        &TEMPLATES
+    }
+
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        let asked = name.filter(|name| self.obj().static_pad(name).is_none());
+        let name = match asked {
+            Some(name) => name.to_owned(),
+            None => loop {
+                let name = format!("sink_{}", self.next_pad.fetch_add(1, Ordering::Relaxed));
+                if self.obj().static_pad(&name).is_none() {
+                    break name;
+                }
+            },
+        };
+        let pad = gst::PadBuilder::<CountAggregatorPad>::from_template(template)
+            .name(name)
+            .chain_function(|pad, parent, buffer| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || Err(gst::FlowError::Error),
+                    |imp| imp.sink_chain(pad, buffer),
+                )
+            })
+            .event_function(|pad, parent, event| {
+                Self::catch_panic_pad_function(parent, || false, |imp| imp.sink_event(pad, event))
+            })
+            .query_function(|pad, parent, query| {
+                Self::catch_panic_pad_function(parent, || false, |imp| imp.sink_query(pad, query))
+            })
+            .build();
+        self.obj().add_pad(&pad).ok()?;
+        self.obj().child_added(&pad, &pad.name());
+        Some(pad.upcast())
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        let _ = pad.set_active(false);
+        let _ = self.obj().remove_pad(pad);
+        self.obj().child_removed(pad, &pad.name());
+        self.end_if_all_did();
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            self.start().map_err(|error| {
+                self.post_error_message(error);
+                gst::StateChangeError
+            })?;
+        }
+        let success = self.parent_change_state(transition)?;
+        if transition == gst::StateChange::PausedToReady {
+            self.reset();
+        }
+        Ok(success)
+    }
+}
+
+fn caps() -> gst::Caps {
+    gst::Caps::builder("application/x-json")
+        .field("format", "privacy-counts")
+        .build()
+}
+
+fn start_time(text: &str) -> Option<i64> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    i64::try_from(time.as_nanosecond()).ok()
+}
