@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a frame needs, from its stamps, the purpose and the properties: thinking without pixels.
+
+use privacy_common::{Mask, Purpose, ScanStamp};
+
+use crate::classes::Classes;
+
+/// Why a whole frame was masked. Goes into the mask stamp and the bus message as its nick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The property `whole-frame` asks for it.
+    Property,
+    /// The purpose asks for it.
+    Purpose,
+    /// A purpose was declared that this version cannot read.
+    UnreadablePurpose,
+    /// No detector looked at this frame.
+    NoScan,
+    /// A detector looked at another frame, too long before or after this one.
+    StaleScan,
+    /// The detector saw more than it could report.
+    Overflow,
+    /// The detector does not look for a class that has to be masked.
+    ClassNotScanned,
+    /// Fewer detections are on the frame than the detector reported: something in between drops them.
+    DetectionsLost,
+    /// More regions, or more pixels in regions, than are masked one by one.
+    TooManyRegions,
+    /// The GPU failed on this frame, which was then masked on the CPU.
+    BackendFailure,
+}
+
+impl Reason {
+    /// The word used in stamps and messages.
+    pub fn nick(self) -> &'static str {
+        match self {
+            Self::Property => "property",
+            Self::Purpose => "purpose",
+            Self::UnreadablePurpose => "unreadable-purpose",
+            Self::NoScan => "no-scan",
+            Self::StaleScan => "stale-scan",
+            Self::Overflow => "overflow",
+            Self::ClassNotScanned => "class-not-scanned",
+            Self::DetectionsLost => "detections-lost",
+            Self::TooManyRegions => "too-many-regions",
+            Self::BackendFailure => "backend-failure",
+        }
+    }
+
+    /// The reason that `nick` names.
+    pub fn from_nick(nick: &str) -> Option<Self> {
+        [
+            Self::Property,
+            Self::Purpose,
+            Self::UnreadablePurpose,
+            Self::NoScan,
+            Self::StaleScan,
+            Self::Overflow,
+            Self::ClassNotScanned,
+            Self::DetectionsLost,
+            Self::TooManyRegions,
+            Self::BackendFailure,
+        ]
+        .into_iter()
+        .find(|r| r.nick() == nick)
+    }
+
+    /// Whether masking the whole frame was not what anybody asked for, but the safe way out.
+    pub fn is_degraded(self) -> bool {
+        !matches!(self, Self::Property | Self::Purpose)
+    }
+}
+
+/// What the purpose in force asks of the blur.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Demand {
+    /// No purpose was declared.
+    #[default]
+    Undeclared,
+    /// One was declared and cannot be read.
+    Unreadable,
+    /// One was declared.
+    Declared(Box<Purpose>),
+}
+
+impl Demand {
+    /// Classes that the mask must cover.
+    pub fn required_classes(&self) -> &[String] {
+        match self {
+            Self::Declared(p) if p.required_mask != Mask::None => &p.mask_classes,
+            _ => &[],
+        }
+    }
+
+    /// Whether a mask is required, whatever the properties say.
+    pub fn is_mask_required(&self) -> bool {
+        match self {
+            Self::Undeclared => false,
+            Self::Unreadable => true,
+            Self::Declared(p) => p.required_mask != Mask::None,
+        }
+    }
+
+    /// Whether detections must not outlive the mask.
+    pub fn strips_detections(&self) -> bool {
+        match self {
+            Self::Undeclared => false,
+            Self::Unreadable => true,
+            Self::Declared(p) => p.detector_use <= privacy_common::DetectorUse::Mask,
+        }
+    }
+}
+
+/// What to do with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Mask its regions.
+    Regions,
+    /// Mask all of it.
+    Whole(Reason),
+    /// Nobody looked at it in time: mask all of it, drop it or stop, by property.
+    Missing(Reason),
+}
+
+/// What is known of a frame.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// Its scan stamp.
+    pub scan: Option<&'a ScanStamp>,
+    /// Its PTS.
+    pub pts: Option<gst::ClockTime>,
+    /// Detections that it carries, of any class, inside the frame or not.
+    pub carried: usize,
+}
+
+/// Judges a frame. `classes` are those of the properties and the purpose together.
+pub fn judge(
+    evidence: &Evidence<'_>,
+    demand: &Demand,
+    classes: &Classes,
+    whole_frame: bool,
+    max_age: gst::ClockTime,
+) -> Verdict {
+    match demand {
+        Demand::Unreadable => return Verdict::Whole(Reason::UnreadablePurpose),
+        Demand::Declared(p) if p.required_mask == Mask::Frame => {
+            return Verdict::Whole(Reason::Purpose);
+        }
+        _ => {}
+    }
+    if whole_frame {
+        return Verdict::Whole(Reason::Property);
+    }
+    let Some(scan) = evidence.scan else {
+        return Verdict::Missing(Reason::NoScan);
+    };
+    if !is_fresh(scan, evidence.pts, max_age) {
+        return Verdict::Missing(Reason::StaleScan);
+    }
+    if scan.overflow {
+        return Verdict::Whole(Reason::Overflow);
+    }
+    let sees = |class: &String| scan.classes.contains(class);
+    let listed = match classes {
+        Classes::Every => true,
+        Classes::Only(labels) => labels.iter().all(sees),
+    };
+    if !listed || !demand.required_classes().iter().all(sees) {
+        return Verdict::Whole(Reason::ClassNotScanned);
+    }
+    if evidence.carried < scan.found as usize {
+        return Verdict::Whole(Reason::DetectionsLost);
+    }
+    Verdict::Regions
+}
+
+/// Whether the frame that the detector analysed is at most `max_age` away from this one.
+fn is_fresh(scan: &ScanStamp, pts: Option<gst::ClockTime>, max_age: gst::ClockTime) -> bool {
+    match (scan.pts, pts) {
+        (Some(analysed), Some(shown)) => {
+            analysed.nseconds().abs_diff(shown.nseconds()) <= max_age.nseconds()
+        }
+        // A stream without times: only a measured stamp speaks of this very frame.
+        (None, None) => !scan.predicted,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use privacy_common::{DetectorUse, SinkClass};
+
+    fn ms(t: u64) -> gst::ClockTime {
+        gst::ClockTime::from_mseconds(t)
+    }
+
+    fn scan() -> ScanStamp {
+        ScanStamp {
+            classes: vec!["person".into(), "car".into()],
+            found: 1,
+            pts: Some(ms(40)),
+            ..Default::default()
+        }
+    }
+
+    fn purpose(required_mask: Mask, detector_use: DetectorUse) -> Demand {
+        Demand::Declared(Box::new(Purpose {
+            session: String::new(),
+            purpose: "comm.public_publication".into(),
+            mandate_digest: String::new(),
+            rules_version: String::new(),
+            camera: String::new(),
+            operator: String::new(),
+            sink_class: SinkClass::Public,
+            required_mask,
+            mask_classes: vec!["person".into()],
+            detector_use,
+            classes: vec![],
+            statistics: None,
+            expires: 0,
+        }))
+    }
+
+    fn of(scan: Option<&ScanStamp>, carried: usize, classes: &Classes, demand: &Demand) -> Verdict {
+        let evidence = Evidence {
+            scan,
+            pts: Some(ms(40)),
+            carried,
+        };
+        judge(&evidence, demand, classes, false, gst::ClockTime::ZERO)
+    }
+
+    #[test]
+    fn a_fresh_complete_scan_is_needed_for_regions() {
+        let (every, nobody) = (Classes::Every, Demand::Undeclared);
+        assert_eq!(of(Some(&scan()), 1, &every, &nobody), Verdict::Regions);
+        assert_eq!(of(Some(&scan()), 5, &every, &nobody), Verdict::Regions);
+        assert_eq!(
+            of(None, 1, &every, &nobody),
+            Verdict::Missing(Reason::NoScan),
+            "detections without a stamp prove nothing"
+        );
+        assert_eq!(
+            of(Some(&scan()), 0, &every, &nobody),
+            Verdict::Whole(Reason::DetectionsLost),
+            "videoflip and videocrop drop detections and keep stamps"
+        );
+        let overflow = ScanStamp {
+            overflow: true,
+            ..scan()
+        };
+        assert_eq!(
+            of(Some(&overflow), 1, &every, &nobody),
+            Verdict::Whole(Reason::Overflow)
+        );
+    }
+
+    #[test]
+    fn every_class_to_mask_must_have_been_looked_for() {
+        let plates = Classes::Only(vec!["license-plate".into()]);
+        let nobody = Demand::Undeclared;
+        assert_eq!(
+            of(Some(&scan()), 1, &plates, &nobody),
+            Verdict::Whole(Reason::ClassNotScanned)
+        );
+        let persons = purpose(Mask::Persons, DetectorUse::Mask);
+        assert_eq!(
+            of(Some(&scan()), 1, &Classes::Every, &persons),
+            Verdict::Regions
+        );
+        let cars_only = ScanStamp {
+            classes: vec!["car".into()],
+            ..scan()
+        };
+        assert_eq!(
+            of(Some(&cars_only), 1, &Classes::Every, &persons),
+            Verdict::Whole(Reason::ClassNotScanned)
+        );
+        let clear = purpose(Mask::None, DetectorUse::None);
+        assert_eq!(
+            of(Some(&cars_only), 1, &Classes::Every, &clear),
+            Verdict::Regions
+        );
+    }
+
+    #[test]
+    fn scans_age() {
+        let at = |analysed, shown, predicted, max| {
+            let stamp = ScanStamp {
+                pts: analysed,
+                predicted,
+                ..scan()
+            };
+            is_fresh(&stamp, shown, max)
+        };
+        let none = gst::ClockTime::ZERO;
+        assert!(at(Some(ms(40)), Some(ms(40)), false, none));
+        assert!(!at(Some(ms(40)), Some(ms(41)), false, none));
+        assert!(!at(Some(ms(41)), Some(ms(40)), false, none));
+        assert!(at(Some(ms(0)), Some(ms(40)), true, ms(40)));
+        assert!(!at(Some(ms(0)), Some(ms(80)), true, ms(40)));
+        assert!(at(None, None, false, none));
+        assert!(!at(None, None, true, ms(40)));
+        assert!(!at(None, Some(ms(0)), false, ms(40)));
+        assert!(!at(Some(ms(0)), None, false, ms(40)));
+    }
+
+    #[test]
+    fn a_purpose_can_only_raise() {
+        let every = Classes::Every;
+        let frame = purpose(Mask::Frame, DetectorUse::None);
+        assert_eq!(
+            of(Some(&scan()), 1, &every, &frame),
+            Verdict::Whole(Reason::Purpose)
+        );
+        assert_eq!(
+            of(Some(&scan()), 1, &every, &Demand::Unreadable),
+            Verdict::Whole(Reason::UnreadablePurpose)
+        );
+        let evidence = Evidence {
+            scan: Some(&scan()),
+            pts: Some(ms(40)),
+            carried: 1,
+        };
+        let clear = purpose(Mask::None, DetectorUse::None);
+        assert_eq!(
+            judge(&evidence, &clear, &every, true, gst::ClockTime::ZERO),
+            Verdict::Whole(Reason::Property),
+            "a purpose without a mask does not undo a property"
+        );
+        assert!(!clear.is_mask_required() && Demand::Unreadable.is_mask_required());
+        assert!(purpose(Mask::Persons, DetectorUse::Mask).strips_detections());
+        assert!(!purpose(Mask::Persons, DetectorUse::Search).strips_detections());
+        assert!(!Demand::Undeclared.strips_detections());
+    }
+
+    #[test]
+    fn nicks_are_read_back() {
+        for nick in [
+            "property",
+            "purpose",
+            "unreadable-purpose",
+            "no-scan",
+            "stale-scan",
+            "overflow",
+            "class-not-scanned",
+            "detections-lost",
+            "too-many-regions",
+            "backend-failure",
+        ] {
+            assert_eq!(Reason::from_nick(nick).map(Reason::nick), Some(nick));
+        }
+        assert_eq!(Reason::from_nick(""), None);
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The masks on a GPU, through Vulkan.
+//!
+//! Only the rows of regions travel: they are packed into one buffer, masked by two passes (levels of
+//! the cells, then pixels) and copied back. [`Masker::mask`] either masks every region or leaves the
+//! frame as it was and says why.
+
+mod context;
+mod masker;
+
+pub use context::{Adapter, Selection};
+pub use masker::Masker;
+
+/// The WGSL of each shader, with everything it needs in front, by the name of its entry point.
+pub const SHADERS: [(&str, &str); 4] = [
+    (
+        "cell_mean",
+        concat!(
+            include_str!("common.wgsl"),
+            include_str!("noise.wgsl"),
+            include_str!("cell_mean.wgsl")
+        ),
+    ),
+    (
+        "pixelate",
+        concat!(include_str!("common.wgsl"), include_str!("pixelate.wgsl")),
+    ),
+    (
+        "blur",
+        concat!(include_str!("common.wgsl"), include_str!("blur.wgsl")),
+    ),
+    (
+        "solid",
+        concat!(include_str!("common.wgsl"), include_str!("solid.wgsl")),
+    ),
+];
+
+/// Why the GPU cannot be used, or failed on a frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GpuError {
+    /// No adapter was found that fits. Install a driver, or use the CPU.
+    #[error(
+        "no Vulkan adapter{wanted}; found: {found}. Install the driver of the graphics card and the \
+         Vulkan loader (on Debian: libvulkan1 and mesa-vulkan-drivers, or nvidia-driver), or use the \
+         CPU (aucune carte graphique utilisable ; installez son pilote Vulkan, ou utilisez le processeur)"
+    )]
+    NoAdapter {
+        /// What was asked for, beginning with a space.
+        wanted: String,
+        /// Names of the adapters that are there.
+        found: String,
+    },
+    /// The adapter is there and gives no device. The text is the driver's.
+    #[error("adapter {adapter} gives no device: {why}")]
+    NoDevice {
+        /// Its name.
+        adapter: String,
+        /// What wgpu says.
+        why: String,
+    },
+    /// A shader or a pipeline was refused: the driver is too old, or we are wrong.
+    #[error("the adapter refuses the shaders: {0}")]
+    Shaders(String),
+    /// The device went away: removed, reset, or its driver crashed. A new one may work.
+    #[error("the graphics device was lost: {0}")]
+    Lost(String),
+    /// The device did not answer in time, and counts as lost.
+    #[error("the graphics device did not answer within {0:?}")]
+    Timeout(std::time::Duration),
+    /// The regions need more memory than one buffer of the adapter holds.
+    #[error("regions of {needed} bytes exceed the {limit} bytes that the adapter masks at once")]
+    TooLarge {
+        /// Bytes of all regions.
+        needed: u64,
+        /// Bytes that fit.
+        limit: u64,
+    },
+    /// The device refused an operation, for lack of memory or because we are wrong.
+    #[error("the graphics device refused the work: {0}")]
+    Refused(String),
+}
