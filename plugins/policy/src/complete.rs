@@ -5,14 +5,16 @@ use jiff::Timestamp;
 
 use crate::{
     decide::{open_purpose, place_allowed},
-    mandate::{Audience, Beneficiary, Camera, Form, Operator},
+    documents,
+    mandate::Form,
+    people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules},
     time,
-    vocabulary::{DetectorUse, Field, Mask, SinkClass},
+    vocabulary::{DetectorUse, SinkClass},
 };
 
-const DAY_S: i64 = 86_400;
+pub(crate) const DAY_S: i64 = 86_400;
 
 /// Everything about a form that does not depend on who asks for what.
 pub(crate) fn complete(rules: &Rules, form: &Form, now: Timestamp) -> Result<(), Refusal> {
@@ -26,17 +28,17 @@ pub(crate) fn complete(rules: &Rules, form: &Form, now: Timestamp) -> Result<(),
     }
     lists(purpose, form)?;
     choices(purpose, form)?;
-    documents(rules, purpose, form, now)?;
-    anonymisation(purpose, form)?;
-    publication(rules, form, now)?;
-    requisition(purpose, form, now)?;
+    documents::documents(rules, purpose, form, now)?;
+    documents::anonymisation(purpose, form)?;
+    documents::publication(rules, form, now)?;
+    documents::requisition(purpose, form, now)?;
     if purpose.detector_use == DetectorUse::Statistics {
-        statistics(rules, purpose, form)?;
+        documents::statistics(rules, purpose, form)?;
     }
     Ok(())
 }
 
-fn missing(field: &str, purpose: &str) -> Refusal {
+pub(crate) fn missing(field: &str, purpose: &str) -> Refusal {
     refuse(
         "MISSING_FIELD",
         (
@@ -48,7 +50,11 @@ fn missing(field: &str, purpose: &str) -> Refusal {
     )
 }
 
-fn bad_field(field: &str, en: impl std::fmt::Display, fr: impl std::fmt::Display) -> Refusal {
+pub(crate) fn bad_field(
+    field: &str,
+    en: impl std::fmt::Display,
+    fr: impl std::fmt::Display,
+) -> Refusal {
     refuse(
         "BAD_FIELD",
         (
@@ -204,7 +210,7 @@ fn lists(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
             return Err(missing("operators.habilitation", &form.purpose_id));
         }
         if !purpose.capacities.contains(&operator.capacity) {
-            return Err(capacity(form, purpose, operator));
+            return Err(people::capacity(form, purpose, operator));
         }
     }
     if let Some(bad) = form
@@ -236,33 +242,6 @@ fn lists(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-fn capacity(form: &Form, purpose: &Purpose, operator: &Operator) -> Refusal {
-    let allowed = purpose
-        .capacities
-        .iter()
-        .map(|c| c.word())
-        .collect::<Vec<_>>()
-        .join(", ");
-    refuse(
-        "WRONG_CAPACITY",
-        (
-            format!(
-                "Operator {} acts as {}; {} is open to: {allowed}.",
-                operator.id, operator.capacity, form.purpose_id
-            ),
-            format!(
-                "L'opérateur {} agit comme {} ; {} est ouvert à : {allowed}.",
-                operator.id, operator.capacity, form.purpose_id
-            ),
-        ),
-        (
-            "Have somebody with that capacity act.",
-            "Faites agir une personne ayant cette qualité.",
-        ),
-        "CSI R.253-3",
-    )
 }
 
 /// Fields that must hold one of the words that the purpose lists.
@@ -317,461 +296,4 @@ fn choices(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-/// Authorisation, impact assessment, notice and commitment.
-fn documents(rules: &Rules, purpose: &Purpose, form: &Form, now: Timestamp) -> Result<(), Refusal> {
-    let id = &form.purpose_id;
-    let today = time::day_of(now);
-    if let Some(a) = &form.csi_authorisation {
-        let ends = a
-            .event_end
-            .map_or(a.valid_to, |event| event.min(a.valid_to));
-        if now >= ends {
-            return Err(refuse(
-                "AUTHORISATION_EXPIRED",
-                (
-                    format!(
-                        "The prefectoral authorisation {} ended on {}.",
-                        a.act_ref,
-                        local(ends)
-                    ),
-                    format!(
-                        "L'autorisation préfectorale {} a pris fin le {}.",
-                        a.act_ref,
-                        local(ends)
-                    ),
-                ),
-                (
-                    "Have the authorisation renewed before any use.",
-                    "Faites renouveler l'autorisation avant tout usage.",
-                ),
-                "CSI L.252-4, L.252-6",
-            ));
-        }
-        let longest = if a.provisional {
-            rules.max_provisional_days
-        } else {
-            rules.max_authorisation_days
-        };
-        let start = time::start_of(a.date).map_or(i64::MAX, Timestamp::as_second);
-        if a.date > today
-            || a.valid_to.as_second().saturating_sub(start) > i64::from(longest + 1) * DAY_S
-        {
-            return Err(bad_field(
-                "csi_authorisation",
-                format!("an authorisation begins in the past and lasts {longest} days at most"),
-                format!("une autorisation commence dans le passé et dure {longest} jours au plus"),
-            ));
-        }
-        if a.provisional && a.event_end.is_none() {
-            return Err(missing("csi_authorisation.event_end", id));
-        }
-        if a.retention_days > rules.max_retention_days {
-            return Err(bad_field(
-                "csi_authorisation.retention_days",
-                format!(
-                    "recordings are kept {} days at most",
-                    rules.max_retention_days
-                ),
-                format!(
-                    "les enregistrements sont conservés {} jours au plus",
-                    rules.max_retention_days
-                ),
-            ));
-        }
-    }
-    if purpose.required.contains(&Field::Dpia)
-        && !form
-            .dpia
-            .as_ref()
-            .is_some_and(|d| d.covers.contains(id) && d.date <= today)
-    {
-        return Err(refuse(
-            "DPIA_NOT_COVERING",
-            (
-                format!("The impact assessment does not cover {id}."),
-                format!("L'analyse d'impact (AIPD) ne couvre pas {id}."),
-            ),
-            (
-                "Have the assessment extended, then list the purpose in dpia.covers.",
-                "Faites compléter l'AIPD, puis ajoutez la finalité à dpia.covers.",
-            ),
-            "RGPD art. 35 ; LIL art. 90",
-        ));
-    }
-    if purpose.required.contains(&Field::PublicNotice)
-        && !form
-            .public_notice
-            .as_ref()
-            .is_some_and(|n| n.mentions.contains(id) && n.posted_on <= today)
-    {
-        return Err(refuse(
-            "NOTICE_NOT_COVERING",
-            (
-                format!("The public notice does not mention {id}."),
-                format!("L'information du public ne mentionne pas {id}."),
-            ),
-            (
-                "Inform the public of this purpose, then list it in public_notice.mentions.",
-                "Informez le public de cette finalité, puis ajoutez-la à public_notice.mentions.",
-            ),
-            "CSI R.253-6 I ; RGPD art. 13",
-        ));
-    }
-    if form
-        .compliance_commitment
-        .as_ref()
-        .is_some_and(|c| c.sent_on > today)
-    {
-        return Err(bad_field(
-            "compliance_commitment.sent_on",
-            "the commitment must be sent before the first use (CSI R.253-7)",
-            "l'engagement doit être envoyé avant la première utilisation (CSI R.253-7)",
-        ));
-    }
-    Ok(())
-}
-
-fn anonymisation(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
-    if form.anonymisation < purpose.required_mask && purpose.video_out {
-        return Err(refuse(
-            "MASK_TOO_WEAK",
-            (
-                format!(
-                    "{} needs the mask \"{}\" or a stronger one; the mandate says \"{}\".",
-                    form.purpose_id, purpose.required_mask, form.anonymisation
-                ),
-                format!(
-                    "{} exige au moins le masquage « {} » ; le mandat indique « {} ».",
-                    form.purpose_id, purpose.required_mask, form.anonymisation
-                ),
-            ),
-            NEW_MANDATE,
-            "RGPD art. 25",
-        ));
-    }
-    if form.anonymisation == Mask::None
-        && purpose.video_out
-        && form.audience.is_some_and(|a| a != Audience::Habilitated)
-    {
-        return Err(refuse(
-            "THIRD_PARTY_VIEWING",
-            (
-                "Clear images are for individually designated people: audience must be \"habilitated\".",
-                "Les images en clair sont réservées aux personnes habilitées : audience doit valoir « habilitated ».",
-            ),
-            (
-                "Mask the images for any other audience.",
-                "Masquez les images pour tout autre public.",
-            ),
-            "CSI R.253-3 ; CSI L.254-1",
-        ));
-    }
-    Ok(())
-}
-
-/// Publication: no electoral use, no promotion in an election period.
-fn publication(rules: &Rules, form: &Form, now: Timestamp) -> Result<(), Refusal> {
-    let electoral = matches!(
-        form.beneficiary_type,
-        Some(
-            Beneficiary::Candidate | Beneficiary::List | Beneficiary::Party | Beneficiary::Campaign
-        )
-    );
-    if electoral {
-        return Err(rules
-            .purpose("refused.electoral_promotion")
-            .map(Refusal::of_purpose)
-            .unwrap_or_else(|| bad_field("beneficiary_type", "electoral use", "usage électoral")));
-    }
-    if form.promotional == Some(true) {
-        let blocked = rules.election_calendar.iter().find(|e| {
-            e.from <= now
-                && now < e.to
-                && e.territories
-                    .iter()
-                    .any(|t| t == "*" || form.cameras.iter().any(|camera| camera.insee_code == *t))
-        });
-        if let Some(election) = blocked {
-            return Err(refuse(
-                "ELECTION_PERIOD",
-                (
-                    format!(
-                        "Promotional publication is blocked until {} ({}).",
-                        local(election.to),
-                        election.name
-                    ),
-                    format!(
-                        "Publication promotionnelle bloquée jusqu'au {} ({}).",
-                        local(election.to),
-                        election.name
-                    ),
-                ),
-                (
-                    "Publish after the decisive round, or something that promotes nothing.",
-                    "Publiez après le tour décisif, ou un contenu sans caractère promotionnel.",
-                ),
-                "C. élect. L.52-1",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn requisition(purpose: &Purpose, form: &Form, now: Timestamp) -> Result<(), Refusal> {
-    if !purpose.required.contains(&Field::Requisition) {
-        return Ok(());
-    }
-    let Some(r) = &form.requisition else {
-        return Err(missing("requisition", &form.purpose_id));
-    };
-    if r.from >= r.to || r.to > now {
-        return Err(bad_field(
-            "requisition.from, requisition.to",
-            "the time asked for has a beginning and an end, both past",
-            "la période demandée a un début et une fin, tous deux passés",
-        ));
-    }
-    if r.date > time::day_of(now) {
-        return Err(bad_field(
-            "requisition.date",
-            "it lies in the future",
-            "elle est dans le futur",
-        ));
-    }
-    if let Some(camera) = form.cameras.iter().find(|c| !r.cameras.contains(&c.id)) {
-        return Err(refuse(
-            "OUTSIDE_REQUISITION",
-            (
-                format!(
-                    "Camera {} is not named by the requisition {}.",
-                    camera.id, r.reference
-                ),
-                format!(
-                    "La caméra {} n'est pas visée par la réquisition {}.",
-                    camera.id, r.reference
-                ),
-            ),
-            (
-                "Take the camera out of the mandate, or obtain a requisition that names it.",
-                "Retirez la caméra du mandat, ou obtenez une réquisition qui la vise.",
-            ),
-            "CPP 60-1, 77-1-1, 99-3",
-        ));
-    }
-    Ok(())
-}
-
-fn statistics(rules: &Rules, purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
-    let Some(stats) = &form.stats else {
-        return Err(missing("stats", &form.purpose_id));
-    };
-    let limits = &rules.statistics;
-    if let Some(class) = stats
-        .classes
-        .iter()
-        .find(|c| !purpose.detector_classes.contains(c))
-    {
-        let list = purpose.detector_classes.join(", ");
-        return Err(bad_field(
-            "stats.classes",
-            format!("\"{class}\" is not one of: {list}"),
-            format!("« {class} » n'est pas dans la liste : {list}"),
-        ));
-    }
-    if !limits.objections.contains(&stats.objection)
-        || stats.objection_justification.trim().is_empty()
-    {
-        let list = limits.objections.join(", ");
-        return Err(refuse(
-            "STATS_OBJECTION_UNDOCUMENTED",
-            (
-                format!(
-                    "The mandate does not say how the right to object is met; stats.objection is one of: {list}, with a justification."
-                ),
-                format!(
-                    "Le mandat ne dit pas comment le droit d'opposition est assuré ; stats.objection vaut : {list}, avec une justification."
-                ),
-            ),
-            NEW_MANDATE,
-            "RGPD art. 21 ; LIL art. 78 ; décret 2019-536 art. 116",
-        ));
-    }
-    let signoff = stats.dpo_signoff.as_ref();
-    let window_floor = signoff.map_or(limits.window_floor_s, |s| {
-        s.window_floor_s.min(limits.window_floor_s)
-    });
-    let window = stats.window_s.unwrap_or(limits.window_default_s);
-    if window_floor == 0 || window < window_floor || window > limits.window_ceiling_s {
-        return Err(refuse(
-            "STATS_WINDOW",
-            (
-                format!(
-                    "A window of {window} s lies outside {window_floor} to {} s.",
-                    limits.window_ceiling_s
-                ),
-                format!(
-                    "Une fenêtre de {window} s est hors de l'intervalle {window_floor} à {} s.",
-                    limits.window_ceiling_s
-                ),
-            ),
-            (
-                "Lengthen stats.window_s, or have the DPO agree in writing (stats.dpo_signoff).",
-                "Allongez stats.window_s, ou obtenez l'accord écrit du DPO (stats.dpo_signoff).",
-            ),
-            "RGPD art. 89 ; CNIL 2022",
-        ));
-    }
-    if signoff.is_some_and(|s| s.by.trim().is_empty() || s.reason.trim().is_empty()) {
-        return Err(missing("stats.dpo_signoff.by, .reason", &form.purpose_id));
-    }
-    let delay_floor = signoff
-        .and_then(|s| s.publish_delay_floor_s)
-        .map_or(limits.publish_delay_s, |floor| {
-            floor.min(limits.publish_delay_s)
-        });
-    if stats
-        .publish_delay_s
-        .is_some_and(|delay| delay < delay_floor)
-    {
-        return Err(bad_field(
-            "stats.publish_delay_s",
-            format!(
-                "at least {delay_floor} s, or less with stats.dpo_signoff.publish_delay_floor_s"
-            ),
-            format!(
-                "au moins {delay_floor} s, ou moins avec stats.dpo_signoff.publish_delay_floor_s"
-            ),
-        ));
-    }
-    if stats
-        .min_count
-        .is_some_and(|count| count < limits.min_count_floor)
-    {
-        return Err(bad_field(
-            "stats.min_count",
-            format!("at least {}", limits.min_count_floor),
-            format!("au moins {}", limits.min_count_floor),
-        ));
-    }
-    Ok(())
-}
-
-/// The camera of a request, if the mandate names it.
-pub(crate) fn camera<'f>(
-    form: &'f Form,
-    purpose: &Purpose,
-    id: &str,
-) -> Result<&'f Camera, Refusal> {
-    form.cameras
-        .iter()
-        .find(|c| c.id == id && place_allowed(purpose, c.place_type))
-        .ok_or_else(|| {
-            let list = form.cameras.iter().map(|c| c.id.as_str()).collect::<Vec<_>>().join(", ");
-            refuse(
-                "WRONG_CAMERA",
-                (
-                    format!("The mandate does not name the camera \"{id}\"; it names: {list}."),
-                    format!("Le mandat ne vise pas la caméra « {id} » ; il vise : {list}."),
-                ),
-                (
-                    "Set the property camera to the camera truly used, or have the mandate extended.",
-                    "Indiquez dans la propriété camera la caméra réelle, ou faites étendre le mandat.",
-                ),
-                "CSI R.252-3 3°",
-            )
-        })
-}
-
-/// The operator of a request, if designated, in date, trained and competent for the camera.
-pub(crate) fn operator<'f>(
-    form: &'f Form,
-    purpose: &Purpose,
-    id: &str,
-    camera: &Camera,
-    now: Timestamp,
-) -> Result<&'f Operator, Refusal> {
-    let not_habilitated = |en: String, fr: String| {
-        refuse(
-            "NOT_HABILITATED",
-            (en, fr),
-            (
-                "Only people designated one by one may act: have the mandate name this operator, in date.",
-                "Seules les personnes individuellement habilitées peuvent agir : faites désigner cet opérateur, à jour.",
-            ),
-            "CSI R.253-3",
-        )
-    };
-    let Some(operator) = form.operators.iter().find(|o| o.id == id) else {
-        return Err(not_habilitated(
-            format!("The mandate does not designate the operator \"{id}\"."),
-            format!("Le mandat n'habilite pas l'opérateur « {id} »."),
-        ));
-    };
-    let h = &operator.habilitation;
-    if now < h.valid_from || now >= h.valid_to {
-        return Err(not_habilitated(
-            format!(
-                "The designation of operator {id} runs from {} to {}.",
-                local(h.valid_from),
-                local(h.valid_to)
-            ),
-            format!(
-                "L'habilitation de l'opérateur {id} court du {} au {}.",
-                local(h.valid_from),
-                local(h.valid_to)
-            ),
-        ));
-    }
-    if !purpose.capacities.contains(&operator.capacity) {
-        return Err(capacity(form, purpose, operator));
-    }
-    if !operator.territory.contains(&camera.insee_code) {
-        return Err(refuse(
-            "WRONG_TERRITORY",
-            (
-                format!(
-                    "Camera {} films municipality {}, outside the territory of operator {id}.",
-                    camera.id, camera.insee_code
-                ),
-                format!(
-                    "La caméra {} filme la commune {}, hors du territoire de l'opérateur {id}.",
-                    camera.id, camera.insee_code
-                ),
-            ),
-            (
-                "Have an operator of that municipality act.",
-                "Faites agir un opérateur de cette commune.",
-            ),
-            "CSI R.253-3 II 2°",
-        ));
-    }
-    let lacking: Vec<&str> = purpose
-        .training
-        .iter()
-        .filter(|topic| {
-            !operator
-                .training
-                .iter()
-                .any(|t| t.topic == **topic && t.date <= time::day_of(now) && now < t.valid_to)
-        })
-        .map(String::as_str)
-        .collect();
-    if !lacking.is_empty() {
-        let list = lacking.join(", ");
-        return Err(refuse(
-            "NOT_TRAINED",
-            (
-                format!("Operator {id} has no training in force on: {list}."),
-                format!("L'opérateur {id} n'a pas de formation en cours de validité sur : {list}."),
-            ),
-            (
-                "Train the operator, then list the training in the mandate.",
-                "Formez l'opérateur, puis inscrivez la formation au mandat.",
-            ),
-            "CSI R.253-3 ; RGPD art. 32(4)",
-        ));
-    }
-    Ok(operator)
 }

@@ -7,6 +7,7 @@ use crate::{
     complete,
     grant::Grant,
     mandate::{Footage, Form, Mandate},
+    people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules, Status},
     time,
@@ -101,8 +102,8 @@ pub fn decide(
     }
     in_date(form, request.now)?;
     complete::complete(rules, form, request.now)?;
-    let camera = complete::camera(form, purpose, request.camera)?;
-    let operator = complete::operator(form, purpose, request.operator, camera, request.now)?;
+    let camera = people::camera(form, purpose, request.camera)?;
+    let operator = people::operator(form, purpose, request.operator, camera, request.now)?;
     sink(form, purpose, request)?;
     if !mandate.checks_hold(request) {
         return Err(refuse(

@@ -100,7 +100,7 @@ impl Grant {
                     .dpo_signoff
                     .as_ref()
                     .map_or(limits.window_floor_s, |s| {
-                        s.window_floor_s.min(limits.window_floor_s)
+                        s.min_window_s.min(limits.window_floor_s)
                     });
                 StatisticsGrant {
                     min_window_s: floor,

@@ -35,11 +35,15 @@
 
 mod complete;
 mod decide;
+mod documents;
 mod grant;
 pub mod key;
 pub mod mandate;
+mod people;
 mod refusal;
 pub mod rules;
+#[cfg(test)]
+mod tests;
 pub mod time;
 mod vocabulary;
 

@@ -38,6 +38,12 @@ impl Deref for Refusal {
     }
 }
 
+impl From<RefusalText> for Refusal {
+    fn from(text: RefusalText) -> Self {
+        Self(Box::new(text))
+    }
+}
+
 impl Refusal {
     /// The message and the remedy in one language, as one text.
     pub fn text(&self, french: bool) -> String {

@@ -2,7 +2,7 @@
 //! Reading and writing files with the care that keys and mandates need.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -81,6 +81,19 @@ pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), FileError> {
         file.sync_all()
     };
     write().map_err(FileError::io(path))
+}
+
+/// Writes `path` as a whole or not at all, in place of what was there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(part);
+    create(&part, 0o644, bytes)?;
+    fs::rename(&part, path).map_err(|e| {
+        // The first error is the one to tell; a leftover part harms nobody.
+        let _ = fs::remove_file(&part);
+        FileError::io(path)(e)
+    })
 }
 
 /// Reads a whole file of bounded size.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `privacyctl key`: keys that sign mandates.
 
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
 use privacy_policy::key;
@@ -11,9 +14,9 @@ use crate::files;
 /// Commands about keys.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make a key pair: NAME (private, mode 0600) and NAME.pub. Nothing is overwritten.
+    /// Make a key pair: NAME.key (private, mode 0600) and NAME.pub. Nothing is overwritten.
     New {
-        /// Path of the private key; the public key goes beside it with `.pub` added.
+        /// Path of both files, without their endings.
         #[arg(long, value_name = "DIR/NAME")]
         out: PathBuf,
     },
@@ -27,7 +30,7 @@ pub enum Command {
 /// Runs a command about keys.
 pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::New { out } => new(out),
+        Command::New { out } => new(&out),
         Command::Show { file } => {
             for key in files::public_keys(&file)? {
                 println!("{} {}", key::fingerprint(&key), key.algorithm_string());
@@ -37,10 +40,14 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn new(private: PathBuf) -> Result<(), Box<dyn Error>> {
-    let mut public = private.clone().into_os_string();
-    public.push(".pub");
-    let public = PathBuf::from(public);
+fn new(name: &Path) -> Result<(), Box<dyn Error>> {
+    // Appended and not replaced: `city.hall` stays `city.hall.key`.
+    let with = |ending: &str| {
+        let mut path = name.as_os_str().to_owned();
+        path.push(ending);
+        PathBuf::from(path)
+    };
+    let (private, public) = (with(".key"), with(".pub"));
     if public.exists() {
         // Before the private half is written, which would then be alone.
         return Err(files::FileError::Exists(public).into());

@@ -4,7 +4,7 @@
 //! ```sh
 //! privacyctl key new --out keys/city-hall
 //! privacyctl mandate new --purpose comm.public_publication > publication.toml   # then fill it in
-//! privacyctl mandate sign publication.toml --key keys/city-hall --out publication.biscuit
+//! privacyctl mandate sign publication.toml --key keys/city-hall.key --out publication.biscuit
 //! privacyctl mandate check publication.biscuit --key keys/city-hall.pub \
 //!     --camera cam-12 --operator c-0031 --sink-class file
 //! ```

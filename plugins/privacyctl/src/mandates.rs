@@ -35,7 +35,7 @@ pub enum Command {
         /// Private key, mode 0600.
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// The mandate to write; nothing is overwritten.
+        /// The mandate to write; an earlier one there is replaced.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         /// Rules file in place of the embedded rules.
@@ -98,7 +98,7 @@ pub enum Command {
         /// Public key of who signed it.
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// The narrowed mandate to write; nothing is overwritten.
+        /// The narrowed mandate to write; an earlier one there is replaced.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         /// Only this camera.
@@ -193,7 +193,7 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
             };
             let keys = files::public_keys(&key)?;
             let narrowed = mandate::narrow(&files::read(&mandate)?, &keys, &narrowing)?;
-            Ok(files::create(&out, 0o644, &narrowed)?)
+            Ok(files::replace(&out, &narrowed)?)
         }
     }
 }
@@ -217,7 +217,7 @@ fn sign(form: &Path, key: &Path, out: &Path, rules: Option<&Path>) -> Result<(),
         Form::parse(&files::read_text(form)?).map_err(|e| files::FileError::content(form, e))?;
     let token = mandate::sign(&parsed, &rules, &pair, Timestamp::now())
         .map_err(|e| files::FileError::content(form, e))?;
-    Ok(files::create(out, 0o644, &token)?)
+    Ok(files::replace(out, &token)?)
 }
 
 fn inspect(

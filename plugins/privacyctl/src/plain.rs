@@ -228,7 +228,7 @@ pub fn mandate(rules: &Rules, mandate: &Mandate, now: Timestamp, french: bool) -
             lines.add(
                 "DPO's agreement",
                 "accord du DPO",
-                format_args!("{}, {}, {} s: {}", d.by, d.date, d.window_floor_s, d.reason),
+                format_args!("{}, {}, {} s", d.by, d.date, d.min_window_s),
             );
         }
     }

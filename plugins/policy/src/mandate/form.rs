@@ -458,12 +458,10 @@ pub struct DpoSignoff {
     #[serde(deserialize_with = "time::date")]
     pub date: Date,
     /// Shortest window agreed to, in seconds.
-    pub window_floor_s: u32,
+    pub min_window_s: u32,
     /// Shortest publication delay agreed to, in seconds; the rules' when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub publish_delay_floor_s: Option<u32>,
-    /// Why.
-    pub reason: String,
+    pub min_publish_delay_s: Option<u32>,
 }
 
 /// What kind of footage this is.

@@ -22,6 +22,8 @@ mod token;
 
 pub use form::*;
 pub use template::template;
+#[cfg(test)]
+pub(crate) use token::build;
 pub use token::{
     MAX_TOKEN_BYTES, Mandate, NarrowError, Narrowing, SignError, VerifyError, narrow, sign,
     unverified_source, verify,

@@ -269,8 +269,8 @@ pub fn template(
              [stats]\nclasses = [\"<person>\"]\nwindow_s = {}\nmin_count = {}\npublish_delay_s = {}\n\
              objection = \"<objection>\"\nobjection_justification = \"<justification>\"\n\
              # Windows under {} s or delays under {} s need the DPO's written agreement. / Accord écrit du DPO.\n\
-             # [stats.dpo_signoff]\n# by = \"…\"\n# date = {today}\n# window_floor_s = 60\n\
-             # publish_delay_floor_s = 0\n# reason = \"…\"",
+             # [stats.dpo_signoff]\n# by = \"…\"\n# date = {today}\n# min_window_s = 60\n\
+             # min_publish_delay_s = 0",
             strings(&purpose.detector_classes),
             s.objections.join(" | "),
             s.window_default_s,

@@ -134,7 +134,7 @@ pub fn sign(
     build(form, key).map_err(|e| SignError::Token(e.to_string()))
 }
 
-fn build(form: &Form, key: &KeyPair) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+pub(crate) fn build(form: &Form, key: &KeyPair) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let Value::Object(fields) = serde_json::to_value(form)? else {
         return Err("a form is a table".into());
     };

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tool as a user meets it: the real binary, real files, exit statuses.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use jiff::{ToSpan as _, Zoned};
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// A folder with a key pair `city.key` and `city.pub`, and rules that no review date ends.
+    fn new() -> Self {
+        let desk = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let made = desk.run(&["key", "new", "--out", &desk.path("city")]);
+        assert_eq!(made.status.code(), Some(0), "{made:?}");
+        let rules = privacy_policy::rules::BUILTIN
+            .replace("review_by = 2027-11-21", "review_by = 2200-01-01");
+        fs::write(desk.path("rules.toml"), rules).unwrap();
+        desk
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_privacyctl"))
+            .args(arguments)
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap()
+    }
+
+    /// A complete form of the policy's own tests, moved to today.
+    fn form(&self, purpose: &str) -> PathBuf {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../policy/tests/forms")
+            .join(format!("{purpose}.toml"));
+        let today = Zoned::now().in_tz("Europe/Paris").unwrap().date();
+        let text = fs::read_to_string(path)
+            .unwrap()
+            .replace(
+                "valid_to = 2026-11-26",
+                &format!("valid_to = {}", today + 3.days()),
+            )
+            .replace("2026-11-20", &(today - 1.day()).to_string())
+            .replace("2026-11-19", &(today - 2.days()).to_string())
+            .replace("2026-11-17", &(today - 4.days()).to_string())
+            .replace("2026-03-02", &(today - 99.days()).to_string())
+            .replace("2026-02-10", &(today - 99.days()).to_string())
+            .replace("2026-02-01", &(today - 99.days()).to_string())
+            .replace("2026-01-15", &(today - 99.days()).to_string())
+            .replace("2026-01-01", &(today - 99.days()).to_string())
+            .replace("2024-05-01", &(today - 99.days()).to_string())
+            .replace("2029-04-30", &(today + 900.days()).to_string())
+            .replace("2028-12-31", &(today + 900.days()).to_string())
+            .replace("2029-02-10", &(today + 900.days()).to_string());
+        let form = self.folder.path().join(format!("{purpose}.toml"));
+        fs::write(&form, text).unwrap();
+        form
+    }
+
+    fn sign(&self, purpose: &str) -> String {
+        let form = self.form(purpose).display().to_string();
+        let mandate = self.path(&format!("{purpose}.biscuit"));
+        let signed = self.run(&[
+            "mandate",
+            "sign",
+            &form,
+            "--key",
+            &self.path("city.key"),
+            "--out",
+            &mandate,
+            "--rules",
+            &self.path("rules.toml"),
+        ]);
+        assert_eq!(signed.status.code(), Some(0), "{signed:?}");
+        mandate
+    }
+
+    fn check(&self, mandate: &str, more: &[&str]) -> Output {
+        let (key, rules) = (self.path("city.pub"), self.path("rules.toml"));
+        let mut arguments = vec![
+            "mandate", "check", mandate, "--key", &key, "--rules", &rules,
+        ];
+        arguments.extend(more);
+        self.run(&arguments)
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const HERE: &[&str] = &["--camera", "cam-12", "--operator", "a-0417"];
+
+#[test]
+fn a_key_is_private_and_never_overwritten() {
+    let desk = Desk::new();
+    let mode = |name: &str| fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("city.key"), 0o600);
+    let before = fs::read(desk.path("city.key")).unwrap();
+    let again = desk.run(&["key", "new", "--out", &desk.path("city")]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(err(&again).contains("not overwritten") && err(&again).contains("n'est pas écrasé"));
+    assert_eq!(fs::read(desk.path("city.key")).unwrap(), before);
+    // Neither half alone is overwritten, nor left alone.
+    fs::remove_file(desk.path("city.key")).unwrap();
+    assert_eq!(
+        desk.run(&["key", "new", "--out", &desk.path("city")])
+            .status
+            .code(),
+        Some(1)
+    );
+    assert!(!Path::new(&desk.path("city.key")).exists());
+    let shown = desk.run(&["key", "show", &desk.path("city.pub")]);
+    assert!(out(&shown).contains("ed25519"), "{shown:?}");
+}
+
+#[test]
+fn a_private_key_that_others_can_read_is_not_used() {
+    let desk = Desk::new();
+    let form = desk.form("comm.public_publication").display().to_string();
+    for mode in [0o640, 0o604, 0o644, 0o666, 0o700] {
+        fs::set_permissions(desk.path("city.key"), fs::Permissions::from_mode(mode)).unwrap();
+        let output = desk.run(&[
+            "mandate",
+            "sign",
+            &form,
+            "--key",
+            &desk.path("city.key"),
+            "--out",
+            &desk.path("m"),
+            "--rules",
+            &desk.path("rules.toml"),
+        ]);
+        assert_eq!(output.status.code(), Some(1), "{mode:o}");
+        assert!(err(&output).contains("chmod 0600"), "{}", err(&output));
+        assert!(!Path::new(&desk.path("m")).exists());
+    }
+}
+
+#[test]
+fn every_purpose_goes_from_form_to_decision() {
+    let desk = Desk::new();
+    for (purpose, sink, source) in [
+        ("comm.public_publication", "file", "--deferred"),
+        ("stats.traffic_counts", "file", "--live"),
+        ("judicial.requisition_extract", "file", "--deferred"),
+        ("vp.live_view.public_road", "csu-display", "--live"),
+    ] {
+        let mandate = desk.sign(purpose);
+        let ask = |sink: &str, more: &[&str]| {
+            desk.check(
+                &mandate,
+                &[HERE, &["--sink-class", sink, "--purpose", purpose], more].concat(),
+            )
+        };
+        let open = ask(sink, &[source]);
+        assert_eq!(open.status.code(), Some(0), "{purpose}: {}", err(&open));
+        assert!(out(&open).starts_with("It would open."));
+        assert!(out(&ask(sink, &[source, "--lang", "fr"])).starts_with("Il s'ouvrirait."));
+        // The wrong source, and an instant long after the end.
+        let other = if source == "--live" {
+            "--deferred"
+        } else {
+            "--live"
+        };
+        let refused = ask(sink, &[other]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(err(&refused).contains("_SOURCE"), "{}", err(&refused));
+        let late = ask(sink, &["--at", "2150-01-01T00:00:00Z"]);
+        assert_eq!(late.status.code(), Some(1));
+        assert!(err(&late).contains("EXPIRED_MANDATE"), "{}", err(&late));
+        assert_eq!(ask("undeclared", &[source]).status.code(), Some(1));
+    }
+}
+
+#[test]
+fn a1_a_refusal_says_why_and_what_to_do_in_both_languages() {
+    let desk = Desk::new();
+    let mandate = desk.sign("vp.live_view.public_road");
+    let stranger = [
+        "--camera",
+        "cam-12",
+        "--operator",
+        "a-0418",
+        "--sink-class",
+        "csu-display",
+    ];
+    let english = desk.check(&mandate, &stranger);
+    assert_eq!(english.status.code(), Some(1));
+    assert!(
+        err(&english).contains("NOT_HABILITATED") && err(&english).contains("does not designate")
+    );
+    let french = desk.check(&mandate, &[&stranger[..], &["--lang", "fr"]].concat());
+    assert!(err(&french).contains("n'habilite pas") && err(&french).contains("CSI R.253-3"));
+    let camera = [
+        "--camera",
+        "cam-99",
+        "--operator",
+        "a-0417",
+        "--sink-class",
+        "csu-display",
+    ];
+    assert!(err(&desk.check(&mandate, &camera)).contains("WRONG_CAMERA"));
+}
+
+#[test]
+fn a_form_is_printed_commented_and_refused_unfilled() {
+    let desk = Desk::new();
+    for purpose in ["comm.public_publication", "judicial.requisition_extract"] {
+        let form = desk.run(&[
+            "mandate",
+            "new",
+            "--purpose",
+            purpose,
+            "--rules",
+            &desk.path("rules.toml"),
+        ]);
+        assert_eq!(form.status.code(), Some(0));
+        let text = out(&form);
+        assert!(text.contains("purpose_id = ") && text.contains('<') && text.contains(" / "));
+        assert_eq!(
+            text.contains("[requisition]"),
+            purpose.starts_with("judicial")
+        );
+        assert_eq!(text.contains("channel = "), purpose.starts_with("comm"));
+        let path = desk.path("form.toml");
+        fs::write(&path, text).unwrap();
+        let signed = desk.run(&[
+            "mandate",
+            "sign",
+            &path,
+            "--key",
+            &desk.path("city.key"),
+            "--out",
+            &desk.path("m"),
+        ]);
+        assert_eq!(signed.status.code(), Some(1));
+        assert!(
+            err(&signed).contains("placeholder") && err(&signed).contains("line "),
+            "{}",
+            err(&signed)
+        );
+    }
+    let refused = desk.run(&[
+        "mandate",
+        "new",
+        "--purpose",
+        "refused.facial_recognition",
+        "--rules",
+        &desk.path("rules.toml"),
+    ]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("BIOMETRICS"));
+}
+
+#[test]
+fn an_incomplete_form_is_not_signed() {
+    let desk = Desk::new();
+    let form = desk.form("comm.public_publication");
+    let text = fs::read_to_string(&form).unwrap();
+    for (from, to, expected) in [
+        (
+            "approver = \"Responsable de la communication\"\n",
+            "",
+            "MISSING_FIELD",
+        ),
+        ("promotional = false", "promotional = \"no\"", "line "),
+        (
+            "beneficiary_type = \"public_body\"",
+            "beneficiary_type = \"list\"",
+            "ELECTORAL_PROMOTION",
+        ),
+        (
+            "anonymisation = \"persons+vehicles\"",
+            "anonymisation = \"none\"",
+            "MASK_TOO_WEAK",
+        ),
+        ("id = \"cam-12\"", "id = \"*\"", "CAMERA_WILDCARD"),
+        (
+            "regime = \"II\"",
+            "regime = \"II\"\nbackdoor = true",
+            "backdoor",
+        ),
+    ] {
+        assert!(text.contains(from), "{from}");
+        fs::write(&form, text.replace(from, to)).unwrap();
+        let form = form.display().to_string();
+        let output = desk.run(&[
+            "mandate",
+            "sign",
+            &form,
+            "--key",
+            &desk.path("city.key"),
+            "--out",
+            &desk.path("m"),
+            "--rules",
+            &desk.path("rules.toml"),
+        ]);
+        assert_eq!(output.status.code(), Some(1), "{to}");
+        assert!(err(&output).contains(expected), "{to}: {}", err(&output));
+        assert!(
+            err(&output).contains("comm.public_publication.toml"),
+            "the file is named"
+        );
+        assert!(!Path::new(&desk.path("m")).exists());
+    }
+}
+
+#[test]
+fn inspect_speaks_plainly_and_says_what_it_did_not_verify() {
+    let desk = Desk::new();
+    let mandate = desk.sign("judicial.requisition_extract");
+    let key = desk.path("city.pub");
+    let french = desk.run(&[
+        "mandate", "inspect", &mandate, "--key", &key, "--lang", "fr",
+    ]);
+    assert_eq!(french.status.code(), Some(0), "{french:?}");
+    for word in [
+        "Extraction sur réquisition",
+        "cam-12",
+        "PV 2026/01542",
+        "en vigueur",
+        "BTA Voreppe",
+    ] {
+        assert!(out(&french).contains(word), "{word}\n{}", out(&french));
+    }
+    assert!(out(&desk.run(&["mandate", "inspect", &mandate, "--key", &key])).contains("in force"));
+    let unverified = desk.run(&["mandate", "inspect", &mandate]);
+    assert!(out(&unverified).starts_with("SIGNATURE NOT VERIFIED"));
+    let stranger = Desk::new();
+    let other = desk.run(&[
+        "mandate",
+        "inspect",
+        &mandate,
+        "--key",
+        &stranger.path("city.pub"),
+    ]);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(err(&other).contains("BAD_SIGNATURE"));
+    fs::write(desk.path("noise"), [7u8; 300]).unwrap();
+    assert_eq!(
+        desk.run(&["mandate", "inspect", &desk.path("noise")])
+            .status
+            .code(),
+        Some(1)
+    );
+}
+
+#[test]
+fn a_mandate_is_narrowed_without_its_key() {
+    let desk = Desk::new();
+    let mandate = desk.sign("comm.public_publication");
+    let narrowed = desk.path("narrow.biscuit");
+    let made = desk.run(&[
+        "mandate",
+        "narrow",
+        &mandate,
+        "--key",
+        &desk.path("city.pub"),
+        "--out",
+        &narrowed,
+        "--sink-class",
+        "public",
+    ]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let ask = |sink| desk.check(&narrowed, &[HERE, &["--sink-class", sink]].concat());
+    assert_eq!(ask("public").status.code(), Some(0));
+    assert_eq!(ask("file").status.code(), Some(1));
+    let inspected = desk.run(&[
+        "mandate",
+        "inspect",
+        &narrowed,
+        "--key",
+        &desk.path("city.pub"),
+    ]);
+    assert!(out(&inspected).contains("sink_class(\"public\")"));
+}
+
+#[test]
+fn rules_are_listed_and_a_bad_file_is_placed() {
+    let desk = Desk::new();
+    let list = desk.run(&["rules", "show"]);
+    assert!(out(&list).contains("comm.public_publication") && out(&list).contains("refused.sound"));
+    let one = desk.run(&["rules", "show", "refused.sound", "--lang", "fr"]);
+    assert!(out(&one).contains("Le son ne peut être capté"));
+    assert_eq!(
+        desk.run(&["rules", "show", "nothing"]).status.code(),
+        Some(1)
+    );
+    let bad = desk.path("bad.toml");
+    fs::write(&bad, "rules_version = 3\n").unwrap();
+    let output = desk.run(&["rules", "show", "--rules", &bad]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("bad.toml") && err(&output).contains("line 1"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let desk = Desk::new();
+    for arguments in [
+        &["mandate"][..],
+        &["mandate", "check"],
+        &[
+            "mandate",
+            "check",
+            "m",
+            "--key",
+            "k",
+            "--camera",
+            "c",
+            "--operator",
+            "o",
+            "--sink-class",
+            "moon",
+        ],
+        &["key", "new"],
+        &["frobnicate"],
+    ] {
+        assert_eq!(desk.run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(
+        desk.run(&["key", "show", "/nonexistent"]).status.code(),
+        Some(1)
+    );
+}
