@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `purposegate`: video flows for one lawful purpose, on one signed mandate, or not at all.
+//!
+//! ```sh
+//! gst-launch-1.0 videotestsrc is-live=true ! video/x-raw,width=640,height=480 ! \
+//!   purposegate purpose=vp.live_view.public_road mandate=m.biscuit trusted-keys=authority.pub \
+//!     camera=cam-12 operator=a-0417 sink-class=csu-display ! tee name=t \
+//!   t. ! queue ! autovideosink t. ! queue ! auditsink register=register
+//! ```
+//!
+//! The element is glue; the thinking lives in plain modules:
+//! [`opening`] reads the files and asks the policy, [`exit`] judges one frame at the exit, [`paths`] makes
+//! sure that no branch leads around an exit gate, [`proof`] holds the Merkle tree over what was let out,
+//! and [`watch`] closes the gate when time runs out or runs back.
+#![forbid(unsafe_code)]
+
+pub mod black;
+pub mod exit;
+pub mod opening;
+pub mod paths;
+pub mod proof;
+mod purposegate;
+pub mod watch;
+
+pub use purposegate::{DenyAction, Language, Message, PurposeGate, Sink, Stage};
+
+pub use plugin::plugin_desc::plugin_register_static;
+
+#[expect(
+    missing_docs,
+    reason = "what plugin_define! makes cannot be given documentation"
+)]
+mod plugin {
+    fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+        privacy_common::init();
+        crate::purposegate::register(plugin)
+    }
+
+    gst::plugin_define!(
+        purposegate,
+        env!("CARGO_PKG_DESCRIPTION"),
+        plugin_init,
+        concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+        // GStreamer knows a fixed list of licences, in which "MIT OR Apache-2.0" is not.
+        "MIT/X11",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_REPOSITORY"),
+        env!("BUILD_REL_DATE")
+    );
+}

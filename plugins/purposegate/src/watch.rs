@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! When the gate must close by itself.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Why a gate that was open is not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The decision's end was reached.
+    Expired,
+    /// The clock went back, so nobody can tell whether the end was reached.
+    ClockBack,
+}
+
+/// Watches the wall clock, one call a frame, without a lock.
+#[derive(Debug)]
+pub struct Watch {
+    expires: i64,
+    latest: AtomicI64,
+}
+
+/// How far a clock may step back without closing the gate: time daemons correct by less than this, and a
+/// second more of video changes no one's rights.
+const SLACK_SECONDS: i64 = 2;
+
+impl Watch {
+    /// Watches from `now` to `expires`, both in seconds since 1970-01-01 UTC.
+    pub fn new(expires: i64, now: i64) -> Self {
+        Self {
+            expires,
+            latest: AtomicI64::new(now),
+        }
+    }
+
+    /// Whether the gate may stay open at `now`. Once it says no because the clock went back, only a
+    /// clock that has caught up opens it again.
+    pub fn check(&self, now: i64) -> Result<(), Closed> {
+        let latest = self.latest.fetch_max(now, Ordering::Relaxed).max(now);
+        if latest >= self.expires {
+            Err(Closed::Expired)
+        } else if now < latest - SLACK_SECONDS {
+            Err(Closed::ClockBack)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_flows_from_the_end_on() {
+        let watch = Watch::new(100, 10);
+        assert_eq!(watch.check(99), Ok(()));
+        assert_eq!(watch.check(100), Err(Closed::Expired));
+        assert_eq!(
+            watch.check(50),
+            Err(Closed::Expired),
+            "setting the clock back does not open it again"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_closes_the_gate() {
+        let watch = Watch::new(1000, 500);
+        assert_eq!(watch.check(499), Ok(()), "a correction of a second");
+        assert_eq!(watch.check(400), Err(Closed::ClockBack));
+        assert_eq!(watch.check(501), Ok(()));
+    }
+}
