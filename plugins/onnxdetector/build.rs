@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Passes the commit and the release date on to the plugin description.
 
 fn main() {

@@ -121,8 +121,9 @@ fn clamp(x: i64, y: i64, w: i64, h: i64, width: u32, height: u32) -> Option<(u32
 mod relation {
     //! `GstAnalyticsRelationMeta`, GStreamer 1.24 and later.
     use gst_analytics::{
-        AnalyticsODMtd, AnalyticsRelationMeta, AnalyticsRelationMetaODExt as _,
-        AnalyticsRelationMetaTrackingExt as _, AnalyticsTrackingMtd, RelTypes,
+        AnalyticsMetaRefExt as _, AnalyticsODMtd, AnalyticsRelationMeta,
+        AnalyticsRelationMetaODExt as _, AnalyticsRelationMetaTrackingExt as _,
+        AnalyticsTrackingMtd, RelTypes,
     };
 
     use super::{Detection, clamp};
