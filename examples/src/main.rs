@@ -95,7 +95,7 @@ fn quickstart(arguments: &Arguments) -> Result<()> {
     }
     let source = |purpose: &str, mandate: &str| {
         format!(
-            "filesrc location={} ! avidemux ! avdec_msmpeg4 name=decode max-threads=1 ! \
+            "filesrc location={} ! avidemux ! avdec_msmpeg4 name=decode ! \
              videoconvert name=convert ! video/x-raw,format=NV12 ! queue max-size-buffers=4 ! \
              purposegate name=entry purpose={purpose} mandate={} trusted-keys={} camera=cam-12 \
              operator=a-0417 sink-class=file ! \
