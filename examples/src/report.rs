@@ -54,7 +54,12 @@ pub fn print(report: &Report) -> Result<()> {
             share * 100.0
         ),
     );
-    line("counts", &counts(report.counts)?);
+    for (text, name) in counts(report.counts)?
+        .iter()
+        .zip(["counts"].into_iter().chain(std::iter::repeat("")))
+    {
+        line(name, text);
+    }
     line(
         "speed",
         &format!(
@@ -102,13 +107,70 @@ fn stages(report: &Report) -> String {
     .join(", ")
 }
 
-fn counts(path: &Path) -> Result<String> {
+/// One line of text per closed window and line or zone; a count that was withheld is not a zero.
+fn counts(path: &Path) -> Result<Vec<String>> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let windows: Vec<Value> = text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("{} is not JSON Lines", path.display()))?;
-    Ok(format!("{} lines", windows.len()))
+    let mut lines = Vec::new();
+    for record in text.lines() {
+        let record: Value = serde_json::from_str(record)
+            .with_context(|| format!("{} is not JSON Lines", path.display()))?;
+        lines.extend(window(&record));
+    }
+    if lines.is_empty() {
+        lines.push("no window was closed".to_owned());
+    }
+    Ok(lines)
+}
+
+fn window(record: &Value) -> Vec<String> {
+    let time = |end: &str| {
+        let stamp = record["window"][end].as_str().unwrap_or("?");
+        // 2026-11-21T10:00:00Z: the time of day says enough here.
+        stamp.get(11..19).unwrap_or(stamp).to_owned()
+    };
+    let span = format!("{} to {}", time("from"), time("to"));
+    let rows = |name: &str| record[name].as_array().cloned().unwrap_or_default();
+    let value = |value: &Value| match value {
+        Value::Null => "withheld".to_owned(),
+        other => other.to_string(),
+    };
+    let crossed = rows("totals").into_iter().map(|row| {
+        format!(
+            "{span}  line {}: {} forward, {} backward",
+            row["name"].as_str().unwrap_or("?"),
+            value(&row["forward"]),
+            value(&row["backward"]),
+        )
+    });
+    let inside = rows("zones").into_iter().map(|row| {
+        format!(
+            "{span}  zone {}: {} {} at a time on average",
+            row["name"].as_str().unwrap_or("?"),
+            value(&row["mean"]),
+            row["class"].as_str().unwrap_or("?"),
+        )
+    });
+    crossed.chain(inside).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_withheld_count_is_not_shown_as_a_number() {
+        let record = serde_json::json!({
+            "window": {"from": "2026-11-21T10:00:00Z", "to": "2026-11-21T10:20:00Z"},
+            "totals": [{"name": "gare", "forward": 57, "backward": null}],
+            "zones": [{"name": "parvis", "class": "pedestrian", "mean": 3.4}],
+        });
+        assert_eq!(
+            window(&record),
+            [
+                "10:00:00 to 10:20:00  line gare: 57 forward, withheld backward",
+                "10:00:00 to 10:20:00  zone parvis: 3.4 pedestrian at a time on average",
+            ]
+        );
+    }
 }
