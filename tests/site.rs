@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A site as `examples/quickstart` makes one, in a temporary folder: the authority's key, the four example
+//! mandates signed for today, and an empty register.
+
+use std::path::{Path, PathBuf};
+
+use privacy_policy::{Form, KeyPair, Rules, key, mandate};
+use privacy_register::{Register, Report, VerifierKey, VerifyError};
+
+use crate::root;
+
+/// The folder and what lies in it. Removed when dropped.
+pub struct Site {
+    folder: tempfile::TempDir,
+    key: KeyPair,
+    register_key: VerifierKey,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Site {
+    /// Makes the site.
+    ///
+    /// # Panics
+    /// When a file cannot be written, or an example mandate is not one that the rules accept.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["keys", "mandates"] {
+            std::fs::create_dir(at(name)).expect("a folder can be made");
+        }
+        let key = key::generate();
+        let public = key::public_pem(&key.public()).expect("a public key has a text");
+        std::fs::write(at("keys/authority.pub"), public).expect("a file can be written");
+        let private = key::private_pem(&key).expect("a private key has a text");
+        write_private(&at("keys/authority.key"), &private);
+        let register =
+            Register::init(&at("register"), "gst-privacy/test").expect("a register can be made");
+        let site = Self {
+            register_key: register.verifier_key(),
+            folder,
+            key,
+        };
+        for name in ["live_view", "publication", "statistics", "requisition"] {
+            let text = std::fs::read_to_string(root().join(format!("examples/mandates/{name}.toml")))
+                .expect("the example forms are in the repository");
+            site.sign(name, &text, jiff::Timestamp::now());
+        }
+        site
+    }
+
+    /// The folder, laid out as `examples/out`.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in the folder, as text for a pipeline description.
+    ///
+    /// # Panics
+    /// When the temporary folder's path is no text.
+    pub fn text(&self, name: &str) -> String {
+        self.path()
+            .join(name)
+            .to_str()
+            .expect("the temporary folder has a plain name")
+            .to_owned()
+    }
+
+    /// Signs `form` (with the tokens of the example forms) as of `now`, into `mandates/NAME.biscuit` and
+    /// `mandates/NAME.toml`.
+    ///
+    /// # Panics
+    /// When the form is not one that the rules accept at `now`.
+    pub fn sign(&self, name: &str, form: &str, now: jiff::Timestamp) -> PathBuf {
+        let rules = Rules::builtin();
+        let today = now.to_zoned(privacy_policy::time::paris()).date();
+        let id = uuid::Uuid::new_v4().to_string();
+        let filled = gst_privacy_examples::fill(form, today, &rules.version, &id);
+        let parsed = Form::parse(&filled).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let token = mandate::sign(&parsed, &rules, &self.key, now)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let path = self.path().join(format!("mandates/{name}.biscuit"));
+        std::fs::write(&path, token).expect("a file can be written");
+        std::fs::write(path.with_extension("toml"), filled).expect("a file can be written");
+        path
+    }
+
+    /// Verifies the register as an inspector would.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn verify(&self) -> Result<Report, VerifyError> {
+        privacy_register::verify(&self.path().join("register"), &self.register_key)
+    }
+
+    /// The entries of the register, oldest first.
+    ///
+    /// # Panics
+    /// When an entry cannot be read.
+    pub fn entries(&self) -> Vec<serde_json::Value> {
+        privacy_register::read_entries(&self.path().join("register"))
+            .expect("the register can be read")
+            .iter()
+            .map(|(_, body)| serde_json::from_slice(body).expect("an entry is JSON"))
+            .collect()
+    }
+}
+
+fn write_private(path: &Path, text: &str) {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .expect("a private file can be written");
+}
