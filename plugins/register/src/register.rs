@@ -190,7 +190,7 @@ impl Register {
         self.append_locked(entry, now)
     }
 
-    /// Signs the present head anew and returns the checkpoint.
+    /// The signed checkpoint over the present head.
     ///
     /// # Errors
     ///
@@ -198,15 +198,19 @@ impl Register {
     pub fn checkpoint(&mut self) -> Result<SignedCheckpoint, AppendError> {
         let _lock = lock(&self.dir, self.patience)?;
         self.refresh()?;
-        let tree = &self.head.tree;
-        let checkpoint =
-            SignedCheckpoint::sign(&self.key, tree.size(), tree.root()).map_err(OpenError::from)?;
-        // Ed25519 signatures are deterministic: only another size or a witness makes a difference.
-        if checkpoint != self.head.checkpoint {
-            self.write(files::CHECKPOINT, checkpoint.bytes())?;
-            self.head.checkpoint = checkpoint.clone();
-        }
-        Ok(checkpoint)
+        Ok(self.head.checkpoint.clone())
+    }
+
+    /// Writes the checkpoint once more as it is, which shows that the register is still there and can still
+    /// be written, without an entry.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Register::append`] that do not come from the entry.
+    pub fn probe(&mut self) -> Result<(), AppendError> {
+        let _lock = lock(&self.dir, self.patience)?;
+        self.refresh()?;
+        self.write(files::CHECKPOINT, self.head.checkpoint.bytes())
     }
 
     /// Erases the bodies of the entries written before `limit`, which the law wants gone after three years

@@ -84,8 +84,9 @@ pub struct Rules {
     erased_before: u64,
     refusals: u64,
     sessions: u64,
-    /// Opening entry of each session that is not closed: index and time.
-    open: BTreeMap<String, (u64, Timestamp)>,
+    /// Opening entries that no closing entry completes: session and time. By index, since sessions that
+    /// nobody declared share one name.
+    open: BTreeMap<u64, (String, Timestamp)>,
     interrupted: Vec<Interrupted>,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
@@ -139,10 +140,11 @@ impl Rules {
             Some(Phase::Open) => {
                 self.sessions += 1;
                 self.open
-                    .insert(record.entry.session, (seq, record.timestamp));
+                    .insert(seq, (record.entry.session, record.timestamp));
             }
             Some(Phase::Close) => {
-                let opened = self.open.remove(&record.entry.session);
+                // Absent too when the body of the opening entry was erased after its time.
+                let opened = prior.and_then(|prior| self.open.remove(&prior));
                 if record.entry.interrupted {
                     self.interrupted.push(Interrupted {
                         index: prior.unwrap_or(seq),
@@ -168,7 +170,7 @@ impl Rules {
             .extend(
                 self.open
                     .into_iter()
-                    .map(|(session, (index, timestamp))| Interrupted {
+                    .map(|(index, (session, timestamp))| Interrupted {
                         index,
                         session,
                         timestamp,

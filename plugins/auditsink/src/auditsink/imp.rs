@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+/**
+ * SECTION:element-auditsink
+ * @see_also: filesink, purposegate
+ *
+ * Writes the register of what is done with images: an entry before anything flows and another one after
+ * it ends, and the exported file itself where `location` is set.
+ *
+ * An entry gate (`purposegate`) asks for the opening entry with the query `privacy-audit` and lets nothing
+ * through before this sink has answered, which it does once the entry and a signed checkpoint over it are
+ * on the disk. At the end of the stream the sink asks upstream with the query `privacy-proof` what the
+ * session let out, finishes the file, writes the closing entry, and only then reports the end of stream.
+ * A stream that stops otherwise is closed as interrupted. Buffers that arrive with no session open are recorded
+ * as undeclared before the first of them is taken in. A register that cannot be written is an error, also while
+ * playing: once in every `probe-interval` the sink makes sure.
+ *
+ * The register is made with `privacyctl register init`.
+ *
+ * With `location` the bytes go to a hidden file beside it, which gets its name at the end; an existing file is
+ * never written over. Such a stream is seekable in bytes, because muxers such as `mp4mux` complete their header
+ * at the end; the SHA-256 in the register is then computed from the finished file. Without `location` the
+ * bytes are hashed and forgotten, and the stream is not seekable. An operation that allows looking only
+ * (`consult`) is refused where `location` is set.
+ *
+ * ## Messages
+ *
+ * Element messages named `auditsink`:
+ *
+ * * `event=opened` (string), `index` (guint64), `session` (string), `purpose` (string), `operation` (string)
+ * * `event=closed` (string), `index` (guint64), `prior-index` (guint64), `session` (string), `sha256`
+ *   (string), `bytes` (guint64), `interrupted` (gboolean)
+ * * `event=checkpoint` (string), `size` (guint64), `root` (string), `checkpoint` (string)
+ *
+ * ## Example pipelines
+ *
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=100 ! x264enc ! mp4mux ! auditsink register=register location=piece.mp4
+ * ]|
+ *
+ * Since: 0.1
+ */
+use std::{
+    path::{Path, PathBuf},
+    sync::{LazyLock, Mutex},
+    time::Duration,
+};
+
+use gst::{prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof};
+use privacy_register::{AppendError, KeyError, OpenError};
+
+use super::message;
+use crate::{
+    journal::{self, Counted, Ended, Journal, JournalError},
+    output::OutputError,
+};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "auditsink",
+        gst::DebugColorFlags::empty(),
+        Some("Writes the register"),
+    )
+});
+
+#[derive(Debug, Clone)]
+struct Settings {
+    register: Option<PathBuf>,
+    signing_key: Option<PathBuf>,
+    location: Option<PathBuf>,
+    camera: Option<String>,
+    host_id: Option<String>,
+    probe_interval: gst::ClockTime,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            register: None,
+            signing_key: None,
+            location: None,
+            camera: None,
+            host_id: None,
+            probe_interval: gst::ClockTime::SECOND,
+        }
+    }
+}
+
+/// What can be read from outside while the journal is busy with the disk.
+#[derive(Debug, Clone)]
+struct Status {
+    entries: u64,
+    last_index: i64,
+    digest: Option<String>,
+    media_type: String,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            entries: 0,
+            last_index: -1,
+            digest: None,
+            media_type: String::new(),
+        }
+    }
+}
+
+/// An open register.
+#[derive(Debug)]
+struct State {
+    journal: Journal,
+    /// The settings that it was opened with.
+    opened_with: Settings,
+}
+
+/// Lock order: `state` before `settings` before `status`. `state` is the queue of those who write to the disk
+/// (streaming thread, queries of gates, state changes), and is held while they do; nothing that must
+/// not wait takes it: properties and caps use the other two, which are held for an instant. No message is posted
+/// and no query sent with any of them.
+#[derive(Debug, Default)]
+pub struct AuditSink {
+    state: Mutex<Option<State>>,
+    settings: Mutex<Settings>,
+    status: Mutex<Status>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for AuditSink {
+    const NAME: &'static str = "GstAuditSink";
+    type Type = super::AuditSink;
+    type ParentType = gst_base::BaseSink;
+}
+
+impl AuditSink {
+    fn settings(&self) -> Settings {
+        self.settings.lock().unwrap().clone()
+    }
+
+    /// Runs `work` on the journal.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Journal) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        match &mut *self.state.lock().unwrap() {
+            Some(state) => work(&mut state.journal),
+            None => Err(JournalError::NotRunning),
+        }
+    }
+
+    fn open(&self, settings: &Settings) -> Result<State, gst::ErrorMessage> {
+        let Some(dir) = &settings.register else {
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("register is not set; set it to the directory of a register (make one with: privacyctl register init DIR)")
+            ));
+        };
+        let host = settings.host_id.clone().filter(|id| !id.is_empty());
+        let journal = Journal::open(
+            dir,
+            settings.signing_key.as_deref(),
+            &host.unwrap_or_else(|| glib::host_name().to_string()),
+            Duration::from_nanos(settings.probe_interval.nseconds()),
+        )
+        .map_err(|e| self.error_message(settings, &e))?;
+        Ok(State {
+            journal,
+            opened_with: settings.clone(),
+        })
+    }
+
+    /// Begins a run. The register is opened anew if its properties were changed since `start`.
+    fn begin(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings();
+        let mut state = self.state.lock().unwrap();
+        let unchanged = state.take().filter(|state| {
+            let before = &state.opened_with;
+            before.register == settings.register
+                && before.signing_key == settings.signing_key
+                && before.host_id == settings.host_id
+                && before.probe_interval == settings.probe_interval
+        });
+        let state = state.insert(match unchanged {
+            Some(state) => state,
+            None => self.open(&settings)?,
+        });
+        state
+            .journal
+            .begin(settings.location.as_deref())
+            .map_err(|e| self.error_message(&settings, &e))?;
+        *self.status.lock().unwrap() = Status::default();
+        Ok(())
+    }
+
+    /// Ends the run, if one is going on, and says so on the bus.
+    fn end(&self, interrupted: bool) -> Result<(), gst::ErrorMessage> {
+        // Asked before the lock is taken: the query travels through other elements.
+        let sessions = self
+            .with(|journal| Ok(journal.sessions()))
+            .unwrap_or_default();
+        let proofs: Vec<(String, Counted)> = sessions
+            .into_iter()
+            .filter_map(|session| {
+                let proof = Proof::ask(self.obj().sink_pad(), &session)?;
+                // A gate that speaks of another session says nothing of this one.
+                (proof.session == session).then(|| (session, counted(proof)))
+            })
+            .collect();
+        let media_type = self.status.lock().unwrap().media_type.clone();
+        let ended = self.with(|journal| {
+            journal.end(
+                &media_type,
+                |session| {
+                    let found = proofs.iter().find(|(name, _)| name == session);
+                    found.map(|(_, counted)| counted.clone())
+                },
+                interrupted,
+            )
+        });
+        match ended {
+            Ok(Some(ended)) => {
+                self.report(ended);
+                Ok(())
+            }
+            Ok(None) | Err(JournalError::NotRunning) => Ok(()),
+            Err(e) => Err(self.error_message(&self.settings(), &e)),
+        }
+    }
+
+    fn report(&self, ended: Ended) {
+        {
+            let mut status = self.status.lock().unwrap();
+            status.digest = Some(ended.output.sha256.clone());
+            for session in &ended.sessions {
+                status.entries += 1;
+                status.last_index = session.index.try_into().unwrap_or(i64::MAX);
+            }
+        }
+        for session in ended.sessions {
+            self.post(&message::Message::Closed(message::Closed {
+                index: session.index,
+                prior_index: session.prior,
+                session: session.session,
+                sha256: ended.output.sha256.clone(),
+                bytes: ended.output.bytes,
+                interrupted: session.interrupted,
+            }));
+        }
+        self.post(&message::Message::Checkpoint(message::Checkpoint {
+            size: ended.checkpoint.size(),
+            root: hex::encode(ended.checkpoint.root()),
+            checkpoint: String::from_utf8_lossy(ended.checkpoint.bytes()).into_owned(),
+        }));
+        for name in ["entries", "last-index", "digest"] {
+            self.obj().notify(name);
+        }
+    }
+
+    fn opened(&self, opened: journal::Opened) {
+        if opened.repeated {
+            return;
+        }
+        {
+            let mut status = self.status.lock().unwrap();
+            status.entries += 1;
+            status.last_index = opened.index.try_into().unwrap_or(i64::MAX);
+        }
+        gst::info!(
+            CAT,
+            imp = self,
+            "entry {} ({})",
+            opened.index,
+            opened.operation
+        );
+        self.post(&message::Message::Opened(message::Opened {
+            index: opened.index,
+            session: opened.session,
+            purpose: opened.purpose,
+            operation: opened.operation,
+        }));
+    }
+
+    fn post(&self, message: &message::Message) {
+        let message = gst::message::Element::builder(message.into())
+            .src(&*self.obj())
+            .build();
+        // Without a bus nobody listens, which is no fault.
+        let _ = self.obj().post_message(message);
+    }
+
+    /// Answers a gate.
+    fn audit(&self, query: &mut gst::QueryRef, request: Result<AuditRequest, String>) {
+        let note = PathNote::read(query);
+        let answer = request.and_then(|request| {
+            let request = journal::Request {
+                session: request.session,
+                purpose: request.purpose,
+                operation: request.operation,
+                entry: request.entry,
+                exit_gate: note.exit_gate,
+                counter: note.counter,
+                elements: note.elements,
+                models: note.models,
+            };
+            self.with(|journal| journal.request(&request))
+                .map_err(|e| e.to_string())
+        });
+        match answer {
+            Ok(opened) => {
+                AuditAnswer::Durable(opened.index).write(query);
+                self.opened(opened);
+            }
+            Err(error) => {
+                gst::warning!(CAT, imp = self, "no entry: {error}");
+                AuditAnswer::Failed(error).write(query);
+            }
+        }
+    }
+
+    /// The error, naming the property that it comes from and what that holds.
+    fn error_message(&self, settings: &Settings, error: &JournalError) -> gst::ErrorMessage {
+        let named = |name: &str, path: Option<&Path>| {
+            let value = path.map(|p| p.display().to_string()).unwrap_or_default();
+            format!("{name}=\"{value}\": {error}")
+        };
+        let register = named("register", settings.register.as_deref());
+        let key = match error {
+            JournalError::Open(OpenError::Key(KeyError::Random(_))) => None,
+            JournalError::Open(OpenError::Key(_) | OpenError::Origin { .. }) => {
+                Some(named("signing-key", settings.signing_key.as_deref()))
+            }
+            _ => None,
+        };
+        use gst::ResourceError as Code;
+        match error {
+            JournalError::Open(OpenError::NotARegister(_)) => {
+                gst::error_msg!(Code::NotFound, ("{register}"))
+            }
+            JournalError::Open(OpenError::Locked { .. }) => {
+                gst::error_msg!(Code::Busy, ("{register}"))
+            }
+            JournalError::Open(_) => {
+                gst::error_msg!(Code::OpenReadWrite, ("{}", key.unwrap_or(register)))
+            }
+            JournalError::Output(e @ OutputError::Exists(_)) => {
+                let location = named("location", settings.location.as_deref());
+                gst::error_msg!(Code::OpenWrite, ("{location}"), ["{e}"])
+            }
+            JournalError::Output(_) => {
+                let location = named("location", settings.location.as_deref());
+                gst::error_msg!(Code::Write, ("{location}"))
+            }
+            JournalError::Append(AppendError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::StorageFull =>
+            {
+                gst::error_msg!(Code::NoSpaceLeft, ("{register}"))
+            }
+            _ => gst::error_msg!(Code::Write, ("{register}")),
+        }
+    }
+
+    fn flow_error(&self, error: &JournalError) -> gst::FlowError {
+        self.post_error_message(self.error_message(&self.settings(), error));
+        gst::FlowError::Error
+    }
+}
+
+fn counted(proof: Proof) -> Counted {
+    Counted {
+        stage: proof.stage,
+        frames_in: proof.frames_in,
+        frames_out: proof.frames_out,
+        mask_failures: proof.mask_failures,
+        whole_masked: proof.whole_masked,
+        root: proof.root,
+    }
+}
+
+impl ObjectImpl for AuditSink {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let settings = Settings::default();
+            let status = Status::default();
+            let path = |name: &str, nick: &str, blurb: &str| {
+                glib::ParamSpecString::builder(name)
+                    .nick(nick)
+                    .blurb(blurb)
+                    .mutable_ready()
+                    .build()
+            };
+            vec![
+                path(
+                    "register",
+                    "Register",
+                    "Directory of the register, made with privacyctl register init",
+                ),
+                path(
+                    "signing-key",
+                    "Signing key",
+                    "File of the key that signs checkpoints; unset: keys/register.key in the register",
+                ),
+                path(
+                    "location",
+                    "Location",
+                    "File to write, which must not exist; unset: bytes are hashed and forgotten",
+                ),
+                path(
+                    "camera",
+                    "Camera",
+                    "Camera named in the entry of a session that no gate declared",
+                ),
+                path(
+                    "host-id",
+                    "Host identifier",
+                    "Name of this host in the entries; unset: the system's host name",
+                ),
+                glib::ParamSpecUInt64::builder("probe-interval")
+                    .nick("Probe interval")
+                    .blurb("How often it is made sure while playing that the register can be written, in nanoseconds")
+                    .minimum(gst::ClockTime::from_mseconds(100).nseconds())
+                    .maximum(gst::ClockTime::from_seconds(60).nseconds())
+                    .default_value(settings.probe_interval.nseconds())
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecUInt64::builder("entries")
+                    .nick("Entries")
+                    .blurb("Entries written since the run began")
+                    .default_value(status.entries)
+                    .read_only()
+                    .build(),
+                glib::ParamSpecInt64::builder("last-index")
+                    .nick("Last index")
+                    .blurb("Index in the register of the last entry written since the run began, -1 for none")
+                    .minimum(-1)
+                    .default_value(status.last_index)
+                    .read_only()
+                    .build(),
+                glib::ParamSpecString::builder("digest")
+                    .nick("Digest")
+                    .blurb("SHA-256 of what the finished run wrote, in hex; unset until it is finished")
+                    .read_only()
+                    .build(),
+            ]
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = self.settings.lock().unwrap();
+        let text = || {
+            value
+                .get::<Option<String>>()
+                .expect("type checked upstream")
+        };
+        let path = || text().filter(|t| !t.is_empty()).map(PathBuf::from);
+        match pspec.name() {
+            "register" => settings.register = path(),
+            "signing-key" => settings.signing_key = path(),
+            "location" => settings.location = path(),
+            "camera" => settings.camera = text(),
+            "host-id" => settings.host_id = text(),
+            "probe-interval" => {
+                let nanoseconds = value.get().expect("type checked upstream");
+                settings.probe_interval = gst::ClockTime::from_nseconds(nanoseconds);
+            }
+            name => unreachable!("property {name} is not writable"),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = self.settings.lock().unwrap();
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+        match pspec.name() {
+            "register" => path(&settings.register).to_value(),
+            "signing-key" => path(&settings.signing_key).to_value(),
+            "location" => path(&settings.location).to_value(),
+            "camera" => settings.camera.to_value(),
+            "host-id" => settings.host_id.to_value(),
+            "probe-interval" => settings.probe_interval.nseconds().to_value(),
+            "entries" => self.status.lock().unwrap().entries.to_value(),
+            "last-index" => self.status.lock().unwrap().last_index.to_value(),
+            "digest" => self.status.lock().unwrap().digest.to_value(),
+            name => unreachable!("property {name} is not there"),
+        }
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        // As fast as it comes, and without waiting for a first buffer: the gate asks before there is one.
+        obj.set_sync(false);
+        obj.set_async(false);
+        // The base class would keep the last frame, clear as it may be, for anyone to read.
+        obj.set_enable_last_sample(false);
+    }
+}
+
+impl GstObjectImpl for AuditSink {}
+
+impl ElementImpl for AuditSink {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Audit sink",
+                "Sink",
+                "Writes the register before anything flows and after it ends; can write the exported file",
+                "The gst-privacy developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            gst::PadTemplate::new(
+                "sink",
+                gst::PadDirection::Sink,
+                gst::PadPresence::Always,
+                &gst::Caps::new_any(),
+            )
+            .into_iter()
+            .collect()
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            // Before the pads open: the gate's query finds a run.
+            self.begin().map_err(|e| {
+                self.post_error_message(e);
+                gst::StateChangeError
+            })?;
+        }
+        let result = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToReady {
+            // The streaming thread is gone. A run that has seen its end of stream is over already.
+            if let Err(e) = self.end(true) {
+                self.post_error_message(e);
+            }
+        }
+        result
+    }
+}
+
+impl BaseSinkImpl for AuditSink {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let state = self.open(&self.settings())?;
+        *self.state.lock().unwrap() = Some(state);
+        *self.status.lock().unwrap() = Status::default();
+        gst::info!(CAT, imp = self, "started");
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *self.state.lock().unwrap() = None;
+        gst::info!(CAT, imp = self, "stopped");
+        Ok(())
+    }
+
+    fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let media_type = caps.structure(0).map(|s| s.name().to_string());
+        self.status.lock().unwrap().media_type = media_type.unwrap_or_default();
+        self.parent_set_caps(caps)
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        if let Some(request) = AuditRequest::from_query(query) {
+            self.audit(query, request.map_err(|e| e.to_string()));
+            return true;
+        }
+        if let gst::QueryViewMut::Seeking(seeking) = query.view_mut() {
+            // From the property, not the run: muxers ask before anything is started.
+            let seekable = self.settings.lock().unwrap().location.is_some();
+            let format = seeking.format();
+            if format == gst::Format::Bytes {
+                seeking.set(
+                    seekable,
+                    gst::format::Bytes::ZERO,
+                    None::<gst::format::Bytes>,
+                );
+                return true;
+            }
+        }
+        BaseSinkImplExt::parent_query(self, query)
+    }
+
+    fn event(&self, event: gst::Event) -> bool {
+        let done = match event.view() {
+            gst::EventView::Segment(segment) => {
+                match segment.segment().downcast_ref::<gst::format::Bytes>() {
+                    Some(segment) => {
+                        let start = segment.start().map_or(0, |start| *start);
+                        self.with(|journal| journal.seek(start))
+                            .map_err(|e| self.error_message(&self.settings(), &e))
+                    }
+                    None => Ok(()),
+                }
+            }
+            gst::EventView::Eos(_) => self.end(false),
+            // After an end of stream a new one makes a new run.
+            gst::EventView::StreamStart(_) | gst::EventView::FlushStop(_)
+                if !self
+                    .with(|journal| Ok(journal.is_running()))
+                    .unwrap_or(true) =>
+            {
+                self.begin()
+            }
+            _ => Ok(()),
+        };
+        match done {
+            Ok(()) => self.parent_event(event),
+            Err(e) => {
+                self.post_error_message(e);
+                false
+            }
+        }
+    }
+
+    fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let camera = self.settings.lock().unwrap().camera.clone();
+        let opened = self
+            .with(|journal| journal.before_bytes(camera.as_deref().unwrap_or_default()))
+            .map_err(|e| self.flow_error(&e))?;
+        if let Some(opened) = opened {
+            self.opened(opened);
+        }
+        for memory in buffer.iter_memories() {
+            let map = memory.map_readable().map_err(|_| {
+                gst::element_imp_error!(
+                    self,
+                    gst::ResourceError::Read,
+                    ["a buffer cannot be read"]
+                );
+                gst::FlowError::Error
+            })?;
+            self.with(|journal| journal.write(&map))
+                .map_err(|e| self.flow_error(&e))?;
+        }
+        if let Some(pts) = buffer.pts() {
+            let duration = buffer.duration().map(gst::ClockTime::nseconds);
+            self.with(|journal| {
+                journal.time(pts.nseconds(), duration);
+                Ok(())
+            })
+            .map_err(|e| self.flow_error(&e))?;
+        }
+        gst::trace!(CAT, imp = self, "{} bytes", buffer.size());
+        Ok(gst::FlowSuccess::Ok)
+    }
+}

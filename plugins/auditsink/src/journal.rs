@@ -1,0 +1,705 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One run in the register: opening entries before anything flows, closing entries after the end.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use privacy_register::{
+    Agent, Anonymisation, AppendError, Element, Entry, EntryError, Model, OpenError, Operation,
+    Phase, Register, SignedCheckpoint,
+};
+use serde_json::json;
+
+use crate::output::{Finished, Output, OutputError};
+
+/// Session, purpose, reason and agent of a run that no gate declared.
+pub const UNDECLARED: &str = "undeclared";
+
+/// A register, and the run that is going on.
+#[derive(Debug)]
+pub struct Journal {
+    register: Register,
+    host: String,
+    run: Option<Run>,
+    next_probe: Option<Instant>,
+    probe_interval: Duration,
+}
+
+#[derive(Debug)]
+struct Run {
+    output: Output,
+    has_location: bool,
+    sessions: Vec<Session>,
+    times: Times,
+}
+
+#[derive(Debug)]
+struct Session {
+    index: u64,
+    text: String,
+    entry: Entry,
+}
+
+/// Times of the buffers, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// PTS of the earliest buffer.
+    pub first: Option<u64>,
+    /// PTS of the latest buffer.
+    pub last: Option<u64>,
+    /// End of the latest buffer.
+    pub end: Option<u64>,
+}
+
+/// What a gate asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The session.
+    pub session: String,
+    /// Identifier of the purpose.
+    pub purpose: String,
+    /// The operation, as a word.
+    pub operation: String,
+    /// Fields of the entry, a JSON object.
+    pub entry: String,
+    /// A gate stands at the exit.
+    pub exit_gate: bool,
+    /// A counter stands on the way.
+    pub counter: bool,
+    /// Software on the way, as `name version`.
+    pub elements: Vec<String>,
+    /// SHA-256 of the models on the way.
+    pub models: Vec<String>,
+}
+
+/// What the gate of a session counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Stage of the gate: `entry` or `exit`.
+    pub stage: String,
+    /// Frames that reached it.
+    pub frames_in: u64,
+    /// Frames let out.
+    pub frames_out: u64,
+    /// Frames held back because of their mask.
+    pub mask_failures: u64,
+    /// Frames let out that were masked as a whole.
+    pub whole_masked: u64,
+    /// Root of the proof.
+    pub root: String,
+}
+
+/// An entry that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its index.
+    pub index: u64,
+    /// The session.
+    pub session: String,
+    /// Identifier of the purpose.
+    pub purpose: String,
+    /// The operation, as a word.
+    pub operation: String,
+    /// The same was asked before: the index is that of the entry written then.
+    pub repeated: bool,
+}
+
+/// A session that was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Index of the closing entry.
+    pub index: u64,
+    /// Index of the opening entry.
+    pub prior: u64,
+    /// The session.
+    pub session: String,
+    /// It ended without its end of stream.
+    pub interrupted: bool,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What went out.
+    pub output: Finished,
+    /// The sessions, in the order in which they were opened.
+    pub sessions: Vec<Closed>,
+    /// The checkpoint over their entries.
+    pub checkpoint: SignedCheckpoint,
+}
+
+/// Why the journal cannot go on. Nothing may flow.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The register cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The register did not take an entry.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The register did not take the closing entry, so the file is not under its name.
+    #[error("{source}; the file was kept as {kept}, without its closing entry", kept = kept.display())]
+    Unclosed {
+        /// Why.
+        source: AppendError,
+        /// The temporary name of the file.
+        kept: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The request cannot be read.
+    #[error("the entry that the gate asked for: {0}")]
+    Entry(#[from] EntryError),
+    /// An operation that is not one.
+    #[error(
+        "the operation \"{0}\" is unknown; use one of collect, modify, consult, communicate, erase, extract, publish, refuse, config, window_published"
+    )]
+    Operation(String),
+    /// The session is open already, with another entry.
+    #[error("the session {0} is open already; give each session its own identifier")]
+    SessionOpen(String),
+    /// A file was asked for under an operation that allows looking only.
+    #[error(
+        "the operation \"consult\" allows looking at images, not writing them to a file: leave out location, or obtain a mandate for an extraction (consulter n'autorise pas à extraire : une extraction n'est jamais libre)"
+    )]
+    NotAnExtraction,
+    /// Nothing is running, so nothing can be written.
+    #[error("the sink is not running")]
+    NotRunning,
+}
+
+impl Journal {
+    /// Opens the register.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Register::open`].
+    pub fn open(
+        dir: &Path,
+        key: Option<&Path>,
+        host: &str,
+        probe_interval: Duration,
+    ) -> Result<Self, JournalError> {
+        Ok(Self {
+            register: Register::open(dir, key)?,
+            host: host.to_owned(),
+            run: None,
+            next_probe: None,
+            probe_interval,
+        })
+    }
+
+    /// Begins a run, with a file at `location` if there is to be one.
+    ///
+    /// # Errors
+    ///
+    /// When the file exists or cannot be made.
+    pub fn begin(&mut self, location: Option<&Path>) -> Result<(), JournalError> {
+        let output = match location {
+            Some(location) => {
+                let tag = uuid::Uuid::new_v4().simple().to_string();
+                Output::create(location, &tag[..8])?
+            }
+            None => Output::hash_only(),
+        };
+        self.run = Some(Run {
+            output,
+            has_location: location.is_some(),
+            sessions: Vec::new(),
+            times: Times::default(),
+        });
+        self.next_probe = None;
+        Ok(())
+    }
+
+    /// Whether a run is going on.
+    pub fn is_running(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Whether the stream may go back to earlier bytes, and where it is.
+    pub fn place(&self) -> Option<(bool, u64)> {
+        let output = &self.run.as_ref()?.output;
+        Some((output.is_seekable(), output.position()))
+    }
+
+    /// Sessions that are open.
+    pub fn sessions(&self) -> Vec<String> {
+        let run = self.run.iter();
+        run.flat_map(|run| &run.sessions)
+            .map(|s| s.entry.session.clone())
+            .collect()
+    }
+
+    /// Writes the entry that a gate asks for. When it returns, the entry is durable.
+    ///
+    /// # Errors
+    ///
+    /// When the request cannot be read or may not be, or the register does not take it. The gate must
+    /// stay shut.
+    pub fn request(&mut self, request: &Request) -> Result<Opened, JournalError> {
+        let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
+        let operation = Operation::from_nick(&request.operation)
+            .ok_or_else(|| JournalError::Operation(request.operation.clone()))?;
+        let opened = |index, repeated| Opened {
+            index,
+            session: request.session.clone(),
+            purpose: request.purpose.clone(),
+            operation: request.operation.clone(),
+            repeated,
+        };
+        // What a gate writes without anything flowing from it stands alone.
+        let alone = matches!(
+            operation,
+            Operation::Refuse | Operation::Config | Operation::Erase
+        );
+        if !alone
+            && let Some(open) = run
+                .sessions
+                .iter()
+                .find(|s| s.entry.session == request.session)
+        {
+            return if open.text == request.entry && open.entry.operation == operation {
+                Ok(opened(open.index, true))
+            } else {
+                Err(JournalError::SessionOpen(request.session.clone()))
+            };
+        }
+        if run.has_location && operation == Operation::Consult {
+            return Err(JournalError::NotAnExtraction);
+        }
+        let mut entry = Entry::from_json(operation, &request.entry)?;
+        entry.session.clone_from(&request.session);
+        entry.purpose_id.clone_from(&request.purpose);
+        entry.phase = (!alone).then_some(Phase::Open);
+        entry.prior_entry_seq = None;
+        entry.interrupted = false;
+        entry.host_id.clone_from(&self.host);
+        entry.elements = elements(&request.elements);
+        entry.models = request
+            .models
+            .iter()
+            .map(|sha256| Model {
+                sha256: sha256.clone(),
+            })
+            .collect();
+        if !alone {
+            entry.more.insert(
+                "path".into(),
+                json!({"exit_gate": request.exit_gate, "counter": request.counter}),
+            );
+        }
+        let index = self.register.append(&entry)?;
+        if !alone {
+            run.sessions.push(Session {
+                index,
+                text: request.entry.clone(),
+                entry,
+            });
+        }
+        Ok(opened(index, false))
+    }
+
+    /// To be called before the first byte: without an open session it records the run as undeclared.
+    /// Later, once in every probe interval, it makes sure that the register can still be written.
+    ///
+    /// # Errors
+    ///
+    /// When the register cannot be written. Nothing may be taken in.
+    pub fn before_bytes(&mut self, camera: &str) -> Result<Option<Opened>, JournalError> {
+        let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
+        let now = Instant::now();
+        if !run.sessions.is_empty() {
+            if self.next_probe.is_none_or(|at| now >= at) {
+                // The entry itself was the first probe.
+                if self.next_probe.is_some() {
+                    self.register.probe()?;
+                }
+                self.next_probe = Some(now + self.probe_interval);
+            }
+            return Ok(None);
+        }
+        let mut entry = Entry::new(Operation::Collect);
+        entry.session = UNDECLARED.into();
+        entry.purpose_id = UNDECLARED.into();
+        entry.purpose_label_fr = "non déclarée".into();
+        entry.motif = "non déclaré".into();
+        entry.agent = Some(Agent {
+            id: UNDECLARED.into(),
+            ..Default::default()
+        });
+        if !camera.is_empty() {
+            entry.cameras = vec![camera.into()];
+        }
+        entry.phase = Some(Phase::Open);
+        entry.host_id.clone_from(&self.host);
+        entry.elements = elements(&[]);
+        let index = self.register.append(&entry)?;
+        self.next_probe = Some(now + self.probe_interval);
+        run.sessions.push(Session {
+            index,
+            text: String::new(),
+            entry,
+        });
+        Ok(Some(Opened {
+            index,
+            session: UNDECLARED.into(),
+            purpose: UNDECLARED.into(),
+            operation: Operation::Collect.nick().into(),
+            repeated: false,
+        }))
+    }
+
+    /// Takes in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
+        let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
+        Ok(run.output.write(bytes)?)
+    }
+
+    /// Notes the time of a buffer, in nanoseconds.
+    pub fn time(&mut self, pts: u64, duration: Option<u64>) {
+        if let Some(run) = &mut self.run {
+            let times = &mut run.times;
+            let end = pts.saturating_add(duration.unwrap_or(0));
+            times.first = Some(times.first.map_or(pts, |t| t.min(pts)));
+            times.last = Some(times.last.map_or(pts, |t| t.max(pts)));
+            times.end = Some(times.end.map_or(end, |t| t.max(end)));
+        }
+    }
+
+    /// Goes to another byte of the file.
+    ///
+    /// # Errors
+    ///
+    /// Without a file, or when it cannot be written.
+    pub fn seek(&mut self, position: u64) -> Result<(), JournalError> {
+        let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
+        Ok(run.output.seek(position)?)
+    }
+
+    /// Ends the run: the file first, then the closing entries, so that no entry speaks of a file that is
+    /// not there; if the register does not take them, the file loses its name again. `None` when nothing
+    /// ran, or nothing was opened and nothing arrived.
+    ///
+    /// # Errors
+    ///
+    /// When the file or an entry cannot be written. The run is over all the same, and the register reports
+    /// its sessions as interrupted.
+    pub fn end(
+        &mut self,
+        media_type: &str,
+        counted: impl Fn(&str) -> Option<Counted>,
+        interrupted: bool,
+    ) -> Result<Option<Ended>, JournalError> {
+        let Some(mut run) = self.run.take() else {
+            return Ok(None);
+        };
+        if run.sessions.is_empty() {
+            run.output.discard();
+            return Ok(None);
+        }
+        let output = run.output.finish()?;
+        let mut sessions = Vec::new();
+        for session in &run.sessions {
+            let counted = counted(&session.entry.session);
+            let entry = closing(
+                session,
+                &run.times,
+                &output,
+                media_type,
+                counted,
+                interrupted,
+            );
+            match self.register.append(&entry) {
+                Ok(index) => sessions.push(Closed {
+                    index,
+                    prior: session.index,
+                    session: session.entry.session.clone(),
+                    interrupted,
+                }),
+                Err(source) => {
+                    return Err(match run.output.take_back() {
+                        Ok(Some(kept)) => JournalError::Unclosed { source, kept },
+                        Ok(None) | Err(_) => source.into(),
+                    });
+                }
+            }
+        }
+        Ok(Some(Ended {
+            output,
+            sessions,
+            checkpoint: self.register.checkpoint()?,
+        }))
+    }
+}
+
+fn closing(
+    session: &Session,
+    times: &Times,
+    finished: &Finished,
+    media_type: &str,
+    counted: Option<Counted>,
+    interrupted: bool,
+) -> Entry {
+    let mut entry = session.entry.clone();
+    entry.phase = Some(Phase::Close);
+    entry.prior_entry_seq = Some(session.index);
+    entry.interrupted = interrupted;
+    let mut output = entry.output.take().unwrap_or_default();
+    output.media_id = finished.name.clone().unwrap_or_default();
+    output.media_type = media_type.to_owned();
+    output.sha256.clone_from(&finished.sha256);
+    output.bytes = finished.bytes;
+    output.first_pts_ns = times.first;
+    output.last_pts_ns = times.last;
+    output.duration_ns = times
+        .first
+        .zip(times.end)
+        .map(|(first, end)| end.saturating_sub(first));
+    entry.output = Some(output);
+    let mut anonymisation: Anonymisation = entry.anonymisation.take().unwrap_or_default();
+    match counted {
+        Some(counted) => {
+            // Only the gate at the exit has seen masks; the one at the entry counts clear frames.
+            if counted.stage == "exit" {
+                let whole = counted.frames_out > 0 && counted.whole_masked == counted.frames_out;
+                anonymisation.applied = if whole {
+                    "frame".into()
+                } else {
+                    anonymisation.required.clone()
+                };
+            }
+            anonymisation.frames_in = counted.frames_in;
+            anonymisation.frames_total = counted.frames_out;
+            anonymisation.frames_whole_masked = counted.whole_masked;
+            anonymisation.mask_failures = counted.mask_failures;
+            anonymisation.proof_root = counted.root;
+            anonymisation.counted_at = counted.stage;
+        }
+        None => anonymisation.counted_at = "none".into(),
+    }
+    entry.anonymisation = Some(anonymisation);
+    entry
+}
+
+/// `name version` to name and version, and this sink at the end.
+fn elements(on_the_way: &[String]) -> Vec<Element> {
+    let own = concat!("auditsink ", env!("CARGO_PKG_VERSION"));
+    on_the_way
+        .iter()
+        .map(String::as_str)
+        .chain([own])
+        .map(|text| {
+            let (name, version) = text.rsplit_once(' ').unwrap_or((text, ""));
+            Element {
+                name: name.into(),
+                version: version.into(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use privacy_register::{Record, read_entries, verify};
+
+    use super::*;
+
+    fn journal(tmp: &Path) -> (Journal, PathBuf) {
+        let dir = tmp.join("register");
+        drop(Register::init(&dir, "gst-privacy/test").unwrap());
+        let journal = Journal::open(&dir, None, "host-1", Duration::ZERO).unwrap();
+        (journal, dir)
+    }
+
+    fn extract() -> Request {
+        Request {
+            session: "s-1".into(),
+            purpose: "judicial.requisition_extract".into(),
+            operation: "extract".into(),
+            entry: r#"{"motif":"réquisition 12","agent":{"id":"a-1"},
+                "destinataire":{"name":"OPJ 3321"},"anonymisation":{"required":"none"},
+                "output":{"sink_class":"file"}}"#
+                .into(),
+            exit_gate: true,
+            elements: vec!["purposegate 0.1.0".into()],
+            ..Default::default()
+        }
+    }
+
+    fn records(dir: &Path) -> Vec<Record> {
+        let entries = read_entries(dir).unwrap();
+        let records = entries.iter().map(|(_, body)| Record::from_bytes(body));
+        records.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn an_extraction_is_opened_written_and_closed() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        let location = tmp.path().join("piece.mp4");
+        assert!(matches!(
+            journal.request(&extract()),
+            Err(JournalError::NotRunning)
+        ));
+        journal.begin(Some(&location)).unwrap();
+        let opened = journal.request(&extract()).unwrap();
+        assert_eq!((opened.index, opened.repeated), (0, false));
+        assert!(journal.request(&extract()).unwrap().repeated);
+        let mut other = extract();
+        other.operation = "publish".into();
+        assert!(matches!(
+            journal.request(&other),
+            Err(JournalError::SessionOpen(_))
+        ));
+        for (pts, bytes) in [(40, "a"), (0, "b"), (80, "c")] {
+            assert_eq!(journal.before_bytes("").unwrap(), None);
+            journal.write(bytes.as_bytes()).unwrap();
+            journal.time(pts, Some(40));
+        }
+        let ended = journal
+            .end(
+                "video/quicktime",
+                |session| {
+                    assert_eq!(session, "s-1");
+                    Some(Counted {
+                        stage: "exit".into(),
+                        frames_in: 5,
+                        frames_out: 3,
+                        mask_failures: 2,
+                        whole_masked: 3,
+                        root: "ab".into(),
+                    })
+                },
+                false,
+            )
+            .unwrap()
+            .unwrap();
+        assert_eq!(fs::read(&location).unwrap(), b"abc");
+        assert_eq!(ended.sessions[0].index, 1);
+        assert_eq!(ended.checkpoint.size(), 2);
+
+        let records = records(&dir);
+        let (open, close) = (&records[0].entry, &records[1].entry);
+        assert_eq!(open.phase, Some(Phase::Open));
+        assert_eq!(open.output.as_ref().unwrap().sha256, "");
+        assert_eq!(open.elements.len(), 2);
+        assert_eq!(open.more["path"]["exit_gate"], true);
+        assert_eq!(close.prior_entry_seq, Some(0));
+        assert_eq!(close.motif, "réquisition 12");
+        let output = close.output.as_ref().unwrap();
+        assert_eq!(output.sha256, ended.output.sha256);
+        assert_eq!((output.bytes, output.duration_ns), (3, Some(120)));
+        assert_eq!(output.media_id, "piece.mp4");
+        assert_eq!(output.sink_class, "file");
+        let masked = close.anonymisation.as_ref().unwrap();
+        assert_eq!((masked.frames_in, masked.frames_total), (5, 3));
+        assert_eq!(
+            (masked.applied.as_str(), masked.required.as_str()),
+            ("frame", "none")
+        );
+        let key = Register::open(&dir, None).unwrap().verifier_key();
+        assert_eq!(verify(&dir, &key).unwrap().interrupted, []);
+    }
+
+    #[test]
+    fn what_nobody_declared_is_recorded_as_such() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        journal.begin(None).unwrap();
+        let opened = journal.before_bytes("cam-3").unwrap().unwrap();
+        assert_eq!(opened.session, UNDECLARED);
+        journal.write(b"x").unwrap();
+        let ended = journal.end("video/x-raw", |_| None, true).unwrap().unwrap();
+        assert!(ended.sessions[0].interrupted);
+        let records = records(&dir);
+        assert_eq!(records[0].entry.operation, Operation::Collect);
+        assert_eq!(records[0].entry.cameras, ["cam-3"]);
+        assert!(records[1].entry.interrupted);
+        let key = Register::open(&dir, None).unwrap().verifier_key();
+        assert_eq!(verify(&dir, &key).unwrap().interrupted.len(), 1);
+    }
+
+    #[test]
+    fn refusals_stand_alone_and_an_empty_run_leaves_nothing() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        let location = tmp.path().join("piece.mp4");
+        journal.begin(Some(&location)).unwrap();
+        let refusal = Request {
+            session: "s".into(),
+            operation: "refuse".into(),
+            entry: r#"{"refusal":{"code":"NO_MANDATE"},"agent":{"id":""}}"#.into(),
+            ..Default::default()
+        };
+        assert_eq!(journal.request(&refusal).unwrap().index, 0);
+        assert_eq!(journal.request(&refusal).unwrap().index, 1);
+        assert_eq!(journal.end("", |_| None, true).unwrap(), None);
+        assert_eq!(records(&dir).len(), 2);
+        assert!(!location.exists());
+        assert_eq!(journal.end("", |_| None, true).unwrap(), None);
+    }
+
+    #[test]
+    fn a_request_that_says_too_little_or_too_much_is_refused() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        journal.begin(Some(&tmp.path().join("f"))).unwrap();
+        type Change = fn(&mut Request);
+        let changes: [Change; 6] = [
+            |r| r.entry = "{}".into(),
+            |r| r.entry = "no".into(),
+            |r| r.entry = r#"{"seq":7}"#.into(),
+            |r| r.operation = "look".into(),
+            |r| r.operation = "consult".into(),
+            |r| r.purpose.clear(),
+        ];
+        for change in changes {
+            let mut request = extract();
+            change(&mut request);
+            assert!(journal.request(&request).is_err(), "{request:?}");
+        }
+        assert_eq!(records(&dir).len(), 0);
+        assert_eq!(journal.sessions(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_loses_its_name_when_the_register_does_not_take_the_entry() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        let location = tmp.path().join("piece.mp4");
+        journal.begin(Some(&location)).unwrap();
+        journal.request(&extract()).unwrap();
+        journal.write(b"abc").unwrap();
+        fs::rename(&dir, tmp.path().join("away")).unwrap();
+        let error = journal.end("", |_| None, false).unwrap_err();
+        assert!(matches!(error, JournalError::Unclosed { .. }), "{error}");
+        assert!(!location.exists());
+        let left: Vec<_> = fs::read_dir(tmp.path())
+            .unwrap()
+            .filter_map(|e| e.unwrap().file_name().into_string().ok())
+            .filter(|n| n.ends_with(".part"))
+            .collect();
+        assert_eq!(left.len(), 1);
+    }
+
+    #[test]
+    fn a_register_that_goes_away_stops_the_run_at_the_next_probe() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        journal.begin(None).unwrap();
+        journal.before_bytes("").unwrap();
+        journal.before_bytes("").unwrap();
+        fs::rename(&dir, tmp.path().join("away")).unwrap();
+        assert!(journal.before_bytes("").is_err());
+    }
+}
