@@ -96,6 +96,8 @@ impl Context {
 
     /// Whether the device can still be used.
     pub fn check(&self) -> Result<(), GpuError> {
+        // Runs the callbacks that are due: a device says that it is lost only when it is asked.
+        let _ = self.device.poll(wgpu::PollType::Poll);
         match &*self.failure.lock() {
             None => Ok(()),
             Some(error) => Err(error.clone()),

@@ -114,6 +114,12 @@ impl Masker {
         &self.context.adapter
     }
 
+    /// Destroys the device, for everybody who shares it: what a driver crash does, for tests of what
+    /// comes after.
+    pub fn destroy_device(&self) {
+        self.context.device.destroy();
+    }
+
     /// Masks `regions` of `frame` in place, with the same bits as [`crate::cpu::mask`].
     ///
     /// On an error the frame is untouched, and must not be shown.
@@ -129,9 +135,23 @@ impl Masker {
             return Ok(());
         }
         self.context.check()?;
+        let result = self.mask_planned(frame, mode, seed);
+        if let Err(GpuError::Refused(_)) = result {
+            // A lost device refuses everything and may not have said that it is lost.
+            self.context.check()?;
+        }
+        result
+    }
+
+    fn mask_planned(
+        &mut self,
+        frame: &mut Frame<'_>,
+        mode: Mode,
+        seed: Seed,
+    ) -> Result<(), GpuError> {
+        let words = self.lay_out(seed)?;
         // Taken out, so that buffers in an unknown state are not used again after an error.
         let buffers = self.buffers.take();
-        let words = self.lay_out(seed)?;
         let buffers = self.buffers_for(buffers, u64::from(words) * 4)?;
         self.upload(&buffers, frame, mode)?;
         self.run(&buffers, mode, words)?;

@@ -387,6 +387,28 @@ fn scratch_of_another_frame_changes_nothing() {
     }
 }
 
+/// Needs no adapter: a shader that no driver would take must not wait for one to be found.
+#[test]
+fn every_shader_is_valid_and_has_its_entry_point() {
+    use wgpu::naga;
+    for (name, source) in privacy_shaders::gpu::SHADERS {
+        let module = naga::front::wgsl::parse_str(source)
+            .unwrap_or_else(|err| panic!("{name}: {}", err.emit_to_string(source)));
+        naga::valid::Validator::new(
+            naga::valid::ValidationFlags::all(),
+            naga::valid::Capabilities::empty(),
+        )
+        .validate(&module)
+        .unwrap_or_else(|err| panic!("{name}: {}", err.emit_to_string(source)));
+        let entries: Vec<&str> = module
+            .entry_points
+            .iter()
+            .map(|e| e.name.as_str())
+            .collect();
+        assert_eq!(entries, [name]);
+    }
+}
+
 /// A masker on any adapter. Without one: says so, and fails where one is promised.
 fn any_gpu(test: &str) -> Option<Masker> {
     let selection = Selection {
@@ -512,4 +534,27 @@ fn an_adapter_that_is_not_there_is_named() {
     let err = Masker::open(&selection).unwrap_err();
     assert!(matches!(err, GpuError::NoAdapter { .. }));
     assert!(err.to_string().contains("\"no such card\""), "{err}");
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_the_next_masker_gets_another() {
+    let Some(mut gpu) = any_gpu("a_lost_device_is_an_error_and_the_next_masker_gets_another")
+    else {
+        return;
+    };
+    let picture = Picture::noise(Format::Nv12, 64, 48, 0, 5);
+    let regions = [Region::whole(64, 48)];
+    let mode = Mode::Blur { cells: 6 };
+    let mut found = picture.clone();
+    gpu.mask(&mut found.frame(), &regions, mode, SEED).unwrap();
+    gpu.destroy_device();
+    let mut found = picture.clone();
+    for _ in 0..2 {
+        let result = gpu.mask(&mut found.frame(), &regions, mode, SEED);
+        assert!(matches!(result, Err(GpuError::Lost(_))), "{result:?}");
+        assert!(found == picture, "a frame that was not masked is as it was");
+    }
+    let mut gpu = any_gpu("again").unwrap();
+    gpu.mask(&mut found.frame(), &regions, mode, SEED).unwrap();
+    assert!(found == picture.on_cpu(&regions, mode));
 }

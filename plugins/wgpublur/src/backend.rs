@@ -97,3 +97,80 @@ impl Masker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use privacy_shaders::Format;
+
+    /// A masker on any adapter, which then breaks. `None`, said aloud, without one.
+    fn broken(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
+        match Masker::open(Backend::Gpu, "") {
+            Ok(masker) => {
+                masker.gpu.as_ref().unwrap().destroy_device();
+                Some(Masker {
+                    gpu_or_nothing,
+                    ..masker
+                })
+            }
+            Err(OpenError::Gpu(err @ GpuError::NoAdapter { .. })) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{err}");
+                eprintln!(
+                    "SKIPPED {test}: a Vulkan adapter is missing, install mesa-vulkan-drivers"
+                );
+                None
+            }
+            Err(err) => panic!("{err}"),
+        }
+    }
+
+    const FACE: Region = Region {
+        x: 2,
+        y: 2,
+        width: 4,
+        height: 4,
+        key: 1,
+    };
+
+    #[test]
+    fn the_cpu_takes_over_from_a_lost_gpu_and_masks_the_whole_frame() {
+        let Some(mut masker) = broken(
+            "the_cpu_takes_over_from_a_lost_gpu_and_masks_the_whole_frame",
+            false,
+        ) else {
+            return;
+        };
+        assert_eq!(masker.name(), "gpu");
+        let mut pixels = [200u8; 16 * 16 * 4];
+        let mut frame = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]).unwrap();
+        let mode = Mode::Solid { argb: 0 };
+        let outcome = masker.mask(&mut frame, &[FACE], mode).unwrap();
+        assert!(matches!(outcome, Outcome::TookOver(_)));
+        assert_eq!((masker.name(), masker.adapter()), ("cpu", None));
+        assert_eq!(masker.mask(&mut frame, &[FACE], mode), Ok(Outcome::AsAsked));
+        assert!(
+            pixels
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .all(|p| *p == [0, 0, 0, 255])
+        );
+    }
+
+    #[test]
+    fn a_lost_gpu_is_an_error_for_whoever_asked_for_it() {
+        let Some(mut masker) = broken("a_lost_gpu_is_an_error_for_whoever_asked_for_it", true)
+        else {
+            return;
+        };
+        let mut pixels = [200u8; 16 * 16 * 4];
+        let mut frame = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]).unwrap();
+        for _ in 0..2 {
+            assert!(
+                masker
+                    .mask(&mut frame, &[FACE], Mode::Solid { argb: 0 })
+                    .is_err()
+            );
+        }
+    }
+}

@@ -43,6 +43,9 @@ pub enum ViewError {
     /// A format that the pad templates do not allow.
     #[error("format {0} cannot be masked")]
     Format(VideoFormat),
+    /// A video meta says another size than the caps.
+    #[error("it is {0}x{1} pixels in a stream of {2}x{3}")]
+    Size(u32, u32, u32, u32),
     /// Rows run upwards.
     #[error("plane {plane} has a stride of {stride} bytes; put videoconvert in front")]
     Stride {
@@ -56,12 +59,23 @@ pub enum ViewError {
     Frame(#[from] FrameError),
 }
 
-/// The pixels of a mapped frame.
-pub fn view<'a>(frame: &'a mut VideoFrameRef<&mut gst::BufferRef>) -> Result<Frame<'a>, ViewError> {
-    let info = frame.info().clone();
-    let (format, ..) = geometry(&info).ok_or(ViewError::Format(info.format()))?;
-    // Of the frame and not of the caps: a video meta may say otherwise, and it is what counts.
-    let (width, height) = (frame.width(), frame.height());
+/// The pixels of a mapped frame of a stream.
+pub fn view<'a>(
+    frame: &'a mut VideoFrameRef<&mut gst::BufferRef>,
+    stream: &VideoInfo,
+) -> Result<Frame<'a>, ViewError> {
+    let (format, width, height) =
+        geometry(frame.info()).ok_or(ViewError::Format(frame.format()))?;
+    // A video meta may say otherwise than the caps, and regions were made by the caps: what lies
+    // beyond them would stay clear.
+    if (width, height, frame.format()) != (stream.width(), stream.height(), stream.format()) {
+        return Err(ViewError::Size(
+            width,
+            height,
+            stream.width(),
+            stream.height(),
+        ));
+    }
     let mut strides = [0usize; 3];
     for (plane, stride) in strides.iter_mut().enumerate().take(format.planes()) {
         let given = frame.plane_stride()[plane];
@@ -76,7 +90,7 @@ pub fn view<'a>(frame: &'a mut VideoFrameRef<&mut gst::BufferRef>) -> Result<Fra
         .zip(strides)
         .take(format.planes())
         .map(|(data, stride)| Plane { data, stride });
-    Ok(Frame::new(format, width, height, planes)?.with_colorimetry(colorimetry(&info)))
+    Ok(Frame::new(format, width, height, planes)?.with_colorimetry(colorimetry(stream)))
 }
 
 fn colorimetry(info: &VideoInfo) -> Colorimetry {

@@ -12,6 +12,8 @@ mod frame;
 mod hold;
 mod notice;
 mod regions;
+mod session;
+mod settings;
 mod verdict;
 pub mod wgpublur;
 

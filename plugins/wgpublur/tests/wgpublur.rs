@@ -523,6 +523,64 @@ fn padded_strides_and_planes_apart_are_masked() {
 }
 
 #[test]
+fn a_frame_of_another_size_than_its_caps_does_not_leave() {
+    let mut bench = Bench::new(VideoFormat::Bgrx, 16, 16, "");
+    let mut frame = gst::Buffer::from_slice(vec![77u8; 32 * 32 * 4]);
+    {
+        let b = frame.make_mut();
+        gst_video::VideoMeta::add(
+            b,
+            gst_video::VideoFrameFlags::empty(),
+            VideoFormat::Bgrx,
+            32,
+            32,
+        )
+        .unwrap();
+    }
+    assert_eq!(bench.harness.push(frame), Err(gst::FlowError::Error));
+    assert!(bench.harness.try_pull().is_none());
+}
+
+/// The same frames through the GPU and the CPU, or a line that says why not.
+#[test]
+fn the_gpu_masks_the_same_pixels_and_says_when_it_is_software() {
+    init();
+    let element = gst::ElementFactory::make("wgpublur")
+        .property_from_str("backend", "gpu")
+        .property_from_str("mode", "solid")
+        .build()
+        .unwrap();
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    if element.set_state(gst::State::Paused).is_err() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no adapter");
+        eprintln!(
+            "SKIPPED the_gpu_masks_the_same_pixels_and_says_when_it_is_software: a Vulkan adapter is \
+             missing, install mesa-vulkan-drivers"
+        );
+        element.set_state(gst::State::Null).unwrap();
+        return;
+    }
+    assert_eq!(element.property::<String>("active-backend"), "gpu");
+    let adapter = element.property::<String>("adapter");
+    assert!(!adapter.is_empty());
+    if adapter.contains("llvmpipe") {
+        assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_some());
+    }
+    element.set_state(gst::State::Null).unwrap();
+    let mut cpu = Bench::new(VideoFormat::Nv12, 64, 48, "mode=solid");
+    let mut gpu = gst_check::Harness::with_element(&element, Some("sink"), Some("src"));
+    gpu.set_src_caps(cpu.info.to_caps().unwrap());
+    for number in 0..3 {
+        let frame = cpu.scanned(number, &[(20, 20, 11, 9), (60, 40, 9, 9)]);
+        let on_gpu = gpu.push_and_pull(frame.copy_deep().unwrap()).unwrap();
+        let on_cpu = cpu.run(frame);
+        assert!(bytes(&on_gpu) == bytes(&on_cpu));
+        assert_eq!(stamp(&on_gpu), stamp(&on_cpu));
+    }
+}
+
+#[test]
 fn a_frame_that_others_hold_is_copied_and_keeps_its_metas() {
     let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
     let frame = bench.scanned(0, &[(20, 20, 10, 10)]);
