@@ -56,7 +56,7 @@ pub fn check(outputs: &[Output], claims: &Claims) -> Result<(), Refusal> {
                 why: format!("the model says \"{word}\" of itself"),
             });
         }
-        if let (Some(act), Some(person)) = (has(ACTS), has(PERSONS)) {
+        if let Some((person, act)) = recognises_people(&words) {
             return Err(Refusal::Recognition {
                 why: format!("the model says \"{person} {act}\" of itself"),
             });
@@ -112,23 +112,46 @@ fn is_embedding(shape: &[i64]) -> bool {
     matches!(wide[..], [size] if EMBEDDINGS.contains(&size))
 }
 
-/// Lower-case words of a name: `ArcFace_Embedding-v2` is arc, face, embedding, v2 and arcface.
+/// A word for people beside a word for recognising them: `face recognition`, `identification of persons`; not
+/// `face detection, licence plate recognition`.
+fn recognises_people(words: &[String]) -> Option<(&str, &str)> {
+    let positions = |list: &'static [&str]| {
+        words
+            .iter()
+            .enumerate()
+            .filter(move |(_, w)| list.contains(&w.as_str()))
+    };
+    positions(ACTS).find_map(|(at, act)| {
+        positions(PERSONS)
+            .find(|(other, _)| at.abs_diff(*other) <= 2)
+            .map(|(_, person)| (person.as_str(), act.as_str()))
+    })
+}
+
+/// Lower-case words of a name; one in camel case gives its parts as well: `ArcFace_v2` is arcface, arc, face
+/// and v2.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
-    for run in text.split(|c: char| !c.is_alphanumeric()) {
-        words.push(run.to_lowercase());
-        let mut part = String::new();
+    for run in text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|run| !run.is_empty())
+    {
+        let mut parts = vec![String::new()];
         let mut after_lower = false;
         for c in run.chars() {
             if c.is_uppercase() && after_lower {
-                words.push(std::mem::take(&mut part));
+                parts.push(String::new());
             }
-            after_lower = c.is_lowercase() || c.is_numeric();
-            part.extend(c.to_lowercase());
+            after_lower = !c.is_uppercase();
+            if let Some(part) = parts.last_mut() {
+                part.extend(c.to_lowercase());
+            }
         }
-        words.push(part);
+        if parts.len() > 1 {
+            words.push(parts.concat());
+        }
+        words.append(&mut parts);
     }
-    words.retain(|w| !w.is_empty());
     words
 }
 
@@ -169,6 +192,10 @@ const ACTS: &[&str] = &[
     "reidentification",
     "verification",
     "authentication",
+    "expression",
+    "expressions",
+    "id",
+    "ids",
 ];
 const PERSONS: &[&str] = &[
     "face",
@@ -230,3 +257,102 @@ const CHARACTERS: &[&str] = &[
     "femme",
     "enfant",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        assert_eq!(
+            words("ArcFace_v2 personReID, R50"),
+            [
+                "arcface",
+                "arc",
+                "face",
+                "v2",
+                "personreid",
+                "person",
+                "re",
+                "id",
+                "r50"
+            ]
+        );
+        assert!(words(" -- ").is_empty());
+    }
+
+    fn output(shape: &[i64]) -> Output {
+        Output {
+            name: "o".to_owned(),
+            shape: shape.to_vec(),
+            float32: true,
+        }
+    }
+
+    fn says(text: &str) -> bool {
+        let claims = Claims {
+            texts: vec![text.to_owned()],
+            ..Default::default()
+        };
+        check(&[], &claims).is_err()
+    }
+
+    #[test]
+    fn vectors_are_told_from_the_outputs_of_detectors() {
+        for shape in [
+            &[512][..],
+            &[1, 512],
+            &[-1, 128],
+            &[1, 256, 1, 1],
+            &[-1, 2048, 1, 1],
+        ] {
+            assert!(
+                check(&[output(shape)], &Claims::default()).is_err(),
+                "{shape:?}"
+            );
+        }
+        for shape in [
+            &[1, 2704, 80][..],
+            &[1, 169, 44],
+            &[1, 3549, 85],
+            &[1, 100],
+            &[1, 300, 4],
+            &[1, 64, 80, 80],
+            &[-1, 1, -1, -1],
+            &[],
+        ] {
+            assert!(
+                check(&[output(shape)], &Claims::default()).is_ok(),
+                "{shape:?}"
+            );
+        }
+        assert!(check_unread(&[output(&[1, 300, 4]), output(&[1, 300, 128])]).is_err());
+        assert!(check_unread(&[output(&[1, 300, 4]), output(&[1, 300, 91])]).is_ok());
+    }
+
+    #[test]
+    fn words_that_give_a_model_away_and_words_that_do_not() {
+        for text in [
+            "Face Recognition R50",
+            "recognition of human faces",
+            "PersonReIdentification",
+            "person_reid",
+            "Person Re-ID",
+            "face_ids",
+            "output.embedding",
+            "genderage",
+            "age",
+            "facial expression",
+        ] {
+            assert!(says(text), "{text}");
+        }
+        for text in [
+            "image average of embedded pages",
+            "human-models: person and face detection, licence plate recognition",
+            "object recognition",
+            "pytorch",
+        ] {
+            assert!(!says(text), "{text}");
+        }
+    }
+}

@@ -205,3 +205,61 @@ pub const COCO: [&str; 80] = [
     "hair drier",
     "toothbrush",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{Family, Output};
+
+    fn decoder(classes: i64) -> Decoder {
+        let output = Output {
+            name: "output".into(),
+            shape: vec![1, 21, 5 + classes],
+            float32: true,
+        };
+        Decoder::find(Some(Family::Yolox), (32, 32), &[output]).unwrap()
+    }
+
+    #[test]
+    fn the_file_comes_before_the_metadata_and_that_before_coco() {
+        let two = decoder(2);
+        assert_eq!(
+            find(Some("\u{feff}a \r\nb\n\n"), Some(r#"["c","d"]"#), &two).unwrap(),
+            ["a", "b"]
+        );
+        assert_eq!(find(None, Some(r#"["c","d"]"#), &two).unwrap(), ["c", "d"]);
+        assert_eq!(find(None, None, &two), Err(LabelError::None { classes: 2 }));
+        assert_eq!(find(None, None, &decoder(80)).unwrap()[79], "toothbrush");
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_are_errors() {
+        let two = decoder(2);
+        for (file, metadata) in [
+            (Some("a"), None),
+            (Some("a\nb\nc"), None),
+            (Some("a\n\nb"), None),
+            (Some("a\nb,c"), None),
+            (Some("a\nb\tc"), None),
+            (Some(""), None),
+            (None, Some("person, car")),
+            (None, Some(r#"{"0":"person"}"#)),
+            (None, Some(r#"["a","b\nc"]"#)),
+        ] {
+            assert!(find(file, metadata, &two).is_err(), "{file:?} {metadata:?}");
+        }
+    }
+
+    #[test]
+    fn classes_are_selected_by_label() {
+        let labels = ["person", "traffic light", "person"].map(str::to_owned);
+        assert_eq!(select("", &labels), Ok(vec![0, 1, 2]));
+        assert_eq!(select(" , ", &labels), Ok(vec![0, 1, 2]));
+        assert_eq!(select("traffic light", &labels), Ok(vec![1]));
+        assert_eq!(select(" person ,", &labels), Ok(vec![0, 2]));
+        assert!(matches!(
+            select("person,cat", &labels),
+            Err(LabelError::Unknown { asked, .. }) if asked == "cat"
+        ));
+    }
+}

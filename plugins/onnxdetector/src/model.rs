@@ -8,6 +8,7 @@ use std::{
 };
 
 use ort::{
+    logging::LogLevel,
     memory::Allocator,
     session::{Session, builder::GraphOptimizationLevel},
     value::{Outlet, Tensor, TensorElementType},
@@ -283,6 +284,8 @@ fn open(runtime: &Runtime, bytes: &[u8], threads: usize) -> Result<Session, ort:
         .with_intra_op_spinning(false)
         .map_err(recover)?
         .with_parallel_execution(false)
+        .map_err(recover)?
+        .with_log_level(LogLevel::Warning)
         .map_err(recover)?
         .commit_from_memory(bytes)
 }

@@ -7,9 +7,11 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use once_cell::sync::OnceCell;
+use ort::logging::LogLevel;
 
 /// ONNX Runtime, loaded.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub struct Search {
     pub variable: Option<PathBuf>,
     /// Folders to look in when neither is set.
     pub folders: Vec<PathBuf>,
+    /// Where ONNX Runtime's warnings and errors go; to the standard error output when it is `None`.
+    pub log: Option<fn(LogLevel, &str)>,
 }
 
 static LIBRARY: OnceCell<PathBuf> = OnceCell::new();
@@ -94,11 +98,18 @@ pub fn load(search: &Search) -> Result<&'static Runtime, RuntimeError> {
         });
     }
     RUNTIME.get_or_try_init(|| {
-        let environment = ort::init()
-            .with_name("gst-privacy")
-            .with_telemetry(false)
+        let mut builder = ort::init().with_name("gst-privacy").with_telemetry(false);
+        if let Some(log) = search.log {
+            builder = builder.with_logger(Arc::new(
+                move |level: LogLevel, _: &str, _: &str, _: &str, message: &str| {
+                    log(level, message);
+                },
+            ));
+        }
+        let environment = builder
             .build()
             .map_err(|e| RuntimeError::Environment(e.to_string()))?;
+        environment.set_log_level(LogLevel::Warning);
         let minor =
             ort::util::probe(library).map_or_else(|| "1".to_owned(), |minor| format!("1.{minor}"));
         Ok(Runtime {
@@ -157,6 +168,7 @@ impl Search {
                 .filter(|v| !v.is_empty())
                 .map(PathBuf::from),
             folders,
+            log: None,
         }
     }
 
@@ -241,6 +253,7 @@ mod tests {
             property: Some(a.clone()),
             variable: Some(b.clone()),
             folders: vec!["/nonexistent".into(), folder.path().to_path_buf()],
+            log: None,
         };
         assert_eq!(search.find().unwrap(), a);
         search.property = None;

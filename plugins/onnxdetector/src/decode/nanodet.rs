@@ -116,14 +116,9 @@ impl Head {
         wanted: Wanted<'_>,
     ) -> Result<Candidates, DecodeError> {
         let mut found = Candidates::default();
-        for (level, pair) in self.levels.iter().zip(outputs.chunks(2)) {
-            let [scores, distances] = pair else {
-                return Err(DecodeError::Size {
-                    name: level.distances.clone(),
-                    have: 0,
-                    need: level.cells * 4 * self.bins,
-                });
-            };
+        check_size("cls_S and dis_S", outputs.len(), 2 * self.levels.len())?;
+        for (level, pair) in self.levels.iter().zip(outputs.chunks_exact(2)) {
+            let (scores, distances) = (pair[0], pair[1]);
             check_size(&level.scores, scores.len(), level.cells * self.classes)?;
             check_size(
                 &level.distances,
@@ -173,4 +168,187 @@ fn expectation(logits: &[f32]) -> f32 {
         weighted += weight * value as f32;
     }
     weighted / sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outputs(input: (i64, i64), classes: i64, bins: i64) -> Vec<Output> {
+        [8, 16, 32]
+            .into_iter()
+            .flat_map(|s: i64| {
+                let cells = ((input.0 + s - 1) / s) * ((input.1 + s - 1) / s);
+                [("cls", classes), ("dis", 4 * bins)].map(|(kind, values)| Output {
+                    name: format!("{kind}_{s}"),
+                    shape: vec![1, cells, values],
+                    float32: true,
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn outputs_are_found_in_any_order_and_size() {
+        let mut declared = outputs((416, 320), 80, 11);
+        declared.reverse();
+        let head = Head::find((416, 320), &declared).unwrap();
+        assert_eq!((head.classes, head.bins), (80, 11));
+        assert_eq!(
+            head.outputs(),
+            ["cls_8", "dis_8", "cls_16", "dis_16", "cls_32", "dis_32"]
+        );
+        assert!(Head::find((100, 75), &outputs((100, 75), 3, 8)).is_ok());
+    }
+
+    #[test]
+    fn outputs_that_do_not_fit_are_told_apart() {
+        let good = outputs((416, 416), 80, 11);
+        let change = |f: &dyn Fn(&mut Vec<Output>)| {
+            let mut outputs = good.clone();
+            f(&mut outputs);
+            Head::find((416, 416), &outputs)
+        };
+        assert!(change(&|_| {}).is_ok());
+        assert!(change(&|o| o[0].shape[1] = -1).is_ok());
+        assert!(change(&|o| o[0].shape[1] = 5).is_err());
+        assert!(change(&|o| o[0].shape[2] = -1).is_err());
+        assert!(change(&|o| o[0].shape[2] = 79).is_err());
+        assert!(change(&|o| o[1].shape[2] = 43).is_err());
+        assert!(change(&|o| o[1].shape[2] = 40).is_err());
+        assert!(change(&|o| o[0].float32 = false).is_err());
+        assert!(change(&|o| o[0].name = "cls_x".into()).is_err());
+        assert!(change(&|o| o[1].name = "dis_9".into()).is_err());
+        assert!(
+            change(&|o| o.push(Output {
+                name: "id".into(),
+                ..o[0].clone()
+            }))
+            .is_err()
+        );
+        assert!(change(&|o| o.clear()).is_err());
+    }
+
+    /// Cell and edges of one object by the textbook, in f64.
+    fn expected(cell: usize, columns: usize, stride: f64, logits: &[f32]) -> [f64; 4] {
+        let distance = |side: usize| {
+            let weights: Vec<f64> = logits[side * 8..][..8]
+                .iter()
+                .map(|&l| f64::from(l).exp())
+                .collect();
+            let sum: f64 = weights.iter().sum();
+            weights
+                .iter()
+                .enumerate()
+                .map(|(i, w)| i as f64 * w / sum)
+                .sum::<f64>()
+                * stride
+        };
+        let x = ((cell % columns) as f64 + 0.5) * stride;
+        let y = ((cell / columns) as f64 + 0.5) * stride;
+        [
+            x - distance(0),
+            y - distance(1),
+            x + distance(2),
+            y + distance(3),
+        ]
+    }
+
+    #[test]
+    fn boxes_equal_a_reference_in_double_precision() {
+        let head = Head::find((100, 75), &outputs((100, 75), 3, 8)).unwrap();
+        let mut seed = 7u64;
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (seed >> 40) as f32 / (1u64 << 24) as f32
+        };
+        let data: Vec<Vec<f32>> = head
+            .levels
+            .iter()
+            .flat_map(|l| [l.cells * 3, l.cells * 32])
+            .enumerate()
+            .map(|(i, n)| {
+                (0..n)
+                    .map(|_| {
+                        if i % 2 == 0 {
+                            next()
+                        } else {
+                            next() * 20.0 - 10.0
+                        }
+                    })
+                    .collect()
+            })
+            .collect();
+        let slices: Vec<&[f32]> = data.iter().map(Vec::as_slice).collect();
+        let wanted = Wanted {
+            classes: &[0, 2],
+            threshold: 0.6,
+        };
+        let found = head.decode(&slices, wanted).unwrap();
+        assert!(!found.unsure && found.list.len() > 20);
+        let mut all = found.list.iter();
+        for (i, level) in head.levels.iter().enumerate() {
+            for cell in 0..level.cells {
+                for class in [0, 2] {
+                    let score = data[2 * i][cell * 3 + class];
+                    if score < 0.6 {
+                        continue;
+                    }
+                    let candidate = all.next().unwrap();
+                    assert_eq!((candidate.class, candidate.score), (class, score));
+                    let logits = &data[2 * i + 1][cell * 32..][..32];
+                    let reference = expected(cell, level.columns, f64::from(level.stride), logits);
+                    for (edge, wanted) in candidate.edges.iter().zip(reference) {
+                        assert!((f64::from(*edge) - wanted).abs() < 1e-3, "{edge} {wanted}");
+                    }
+                }
+            }
+        }
+        assert!(all.next().is_none());
+    }
+
+    #[test]
+    fn broken_numbers_make_the_frame_unsure() {
+        let head = Head::find((8, 8), &outputs((8, 8), 1, 8)).unwrap();
+        let wanted = Wanted {
+            classes: &[0],
+            threshold: 0.5,
+        };
+        let decode = |score: f32, logit: f32| {
+            let logits = vec![logit; 32];
+            let (none, zero) = ([0.0], vec![0.0; 32]);
+            head.decode(&[&[score], &logits, &none, &zero, &none, &zero], wanted)
+                .unwrap()
+        };
+        assert_eq!(decode(0.9, 0.0).list.len(), 1);
+        assert!(!decode(0.4, f32::NAN).unsure, "nobody is there");
+        for (score, logit) in [
+            (f32::NAN, 0.0),
+            (0.9, f32::NAN),
+            (0.9, f32::INFINITY),
+            (0.9, f32::NEG_INFINITY),
+        ] {
+            let found = decode(score, logit);
+            assert!(found.unsure && found.list.is_empty(), "{score} {logit}");
+        }
+        // Large logits are no overflow.
+        assert!(!decode(0.9, 3e38).unsure);
+    }
+
+    #[test]
+    fn outputs_of_another_size_are_an_error() {
+        let head = Head::find((8, 8), &outputs((8, 8), 1, 8)).unwrap();
+        let wanted = Wanted {
+            classes: &[0],
+            threshold: 0.5,
+        };
+        for sizes in [[1, 31], [2, 32], [0, 0]] {
+            let (a, b) = (vec![0.0; sizes[0]], vec![0.0; sizes[1]]);
+            assert!(head.decode(&[&a, &b, &a, &b, &a, &b], wanted).is_err());
+        }
+        assert!(head.decode(&[&[0.0]], wanted).is_err());
+        assert!(head.decode(&[], wanted).is_err());
+    }
 }

@@ -115,3 +115,112 @@ fn edges(row: &[f32], cell: usize, columns: usize, stride: f32) -> [f32; 4] {
         y + half_height,
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(cells: i64, values: i64) -> Output {
+        Output {
+            name: "output".into(),
+            shape: vec![1, cells, values],
+            float32: true,
+        }
+    }
+
+    const ALL: Wanted<'static> = Wanted {
+        classes: &[0, 1],
+        threshold: 0.3,
+    };
+
+    #[test]
+    fn the_output_is_found_by_its_shape() {
+        let head = Head::find((416, 416), &[output(3549, 85)]).unwrap();
+        assert_eq!((head.cells, head.classes), (3549, 80));
+        assert!(Head::find((640, 384), &[output(-1, 6)]).is_ok());
+        for (cells, values) in [(3548, 85), (3549, 5), (3549, -1)] {
+            assert!(Head::find((416, 416), &[output(cells, values)]).is_err());
+        }
+        assert!(Head::find((416, 416), &[output(3549, 85), output(3549, 85)]).is_err());
+        assert!(Head::find((416, 416), &[]).is_err());
+    }
+
+    #[test]
+    fn every_cell_lands_on_its_place() {
+        // 64x32: 32, 8 and 2 cells.
+        let head = Head::find((64, 32), &[output(42, 7)]).unwrap();
+        let mut seed = 3u64;
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (seed >> 40) as f32 / (1u64 << 24) as f32
+        };
+        let data: Vec<f32> = (0..42)
+            .flat_map(|_| {
+                [
+                    next(),
+                    next(),
+                    next() * 4.0 - 2.0,
+                    next() * 4.0 - 2.0,
+                    next(),
+                    next(),
+                    next(),
+                ]
+            })
+            .collect();
+        let found = head.decode(&[&data], ALL).unwrap();
+        let mut all = found.list.iter();
+        let mut row = 0;
+        for stride in [8u32, 16, 32] {
+            for y in 0..32 / stride {
+                for x in 0..64 / stride {
+                    let r: Vec<f64> = data[row * 7..][..7].iter().map(|&v| f64::from(v)).collect();
+                    row += 1;
+                    let s = f64::from(stride);
+                    let (cx, cy) = ((f64::from(x) + r[0]) * s, (f64::from(y) + r[1]) * s);
+                    let (w, h) = (r[2].exp() * s, r[3].exp() * s);
+                    for class in 0..2 {
+                        let score = r[4] * r[5 + class];
+                        if score < 0.3 {
+                            continue;
+                        }
+                        let got = all.next().unwrap();
+                        assert_eq!(got.class, class);
+                        assert!((f64::from(got.score) - score).abs() < 1e-6);
+                        let want = [cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0];
+                        for (a, b) in got.edges.iter().zip(want) {
+                            assert!((f64::from(*a) - b).abs() < 1e-3, "{a} {b}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(all.next().is_none());
+        assert!(found.list.len() > 5 && !found.unsure);
+    }
+
+    #[test]
+    fn only_wanted_classes_are_reported() {
+        let head = Head::find((64, 32), &[output(42, 7)]).unwrap();
+        let data = [0.5, 0.5, 0.0, 0.0, 1.0, 0.9, 0.9].repeat(42);
+        let one = Wanted {
+            classes: &[1],
+            threshold: 0.3,
+        };
+        let found = head.decode(&[&data], one).unwrap();
+        assert!(found.list.len() == 42 && found.list.iter().all(|c| c.class == 1));
+        let none = Wanted {
+            classes: &[],
+            threshold: 0.0,
+        };
+        assert!(head.decode(&[&data], none).unwrap().list.is_empty());
+    }
+
+    #[test]
+    fn outputs_of_another_size_are_an_error() {
+        let head = Head::find((64, 32), &[output(42, 7)]).unwrap();
+        assert!(head.decode(&[&[0.0; 293]], ALL).is_err());
+        assert!(head.decode(&[], ALL).is_err());
+    }
+}

@@ -432,21 +432,20 @@ impl BaseTransformImpl for OnnxDetector {
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        match Purpose::from_event(&event) {
-            None => {}
-            Some(Ok(purpose)) => {
-                if !self.obey(Some(&purpose)) {
-                    return false;
-                }
-            }
+        let obeyed = match Purpose::from_event(&event) {
+            None => true,
+            Some(Ok(purpose)) => self.obey(Some(&purpose)),
             Some(Err(e)) => {
                 gst::warning!(
                     CAT,
                     imp = self,
                     "Purpose cannot be read, none is in force: {e}"
                 );
-                self.obey(None);
+                self.obey(None)
             }
+        };
+        if !obeyed {
+            return false;
         }
         self.parent_sink_event(event)
     }
