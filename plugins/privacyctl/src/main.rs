@@ -16,6 +16,7 @@ mod files;
 mod keys;
 mod mandates;
 mod plain;
+mod register;
 mod rules;
 
 use std::{error::Error, io::Write as _, process::ExitCode};
@@ -38,6 +39,9 @@ enum Command {
     /// Draw up, sign, read and check mandates.
     #[command(subcommand)]
     Mandate(mandates::Command),
+    /// Make, verify and read the register.
+    #[command(subcommand)]
+    Register(register::Command),
     /// Show what each purpose allows and demands.
     #[command(subcommand)]
     Rules(rules::Command),
@@ -81,6 +85,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Key(command) => keys::run(command),
         Command::Mandate(command) => mandates::run(command),
+        Command::Register(command) => register::run(command),
         Command::Rules(command) => rules::run(command),
     }
 }
