@@ -209,7 +209,7 @@ fn run_both(publish: &str, count: &str) -> Result<(Outcome, Outcome)> {
     ))
 }
 
-/// Three frames to show, one of each third of the clip: that with the most regions masked. A pair holds the
+/// Three frames to show, one of each third of the clip: that with the most objects found. A pair holds the
 /// number of the frame in the original and in the export, which differ once a gate has held a frame back.
 fn rows(outcome: &Outcome) -> Vec<(usize, usize)> {
     let third = outcome.frames_out.len().div_ceil(3).max(1);
@@ -218,7 +218,7 @@ fn rows(outcome: &Outcome) -> Vec<(usize, usize)> {
         .chunks(third)
         .enumerate()
         .filter_map(|(part, frames)| {
-            let (at, frame) = frames.iter().enumerate().max_by_key(|(_, f)| f.regions)?;
+            let (at, frame) = frames.iter().enumerate().max_by_key(|(_, f)| f.found)?;
             let original = outcome.frames_in.iter().position(|pts| *pts == frame.pts)?;
             Some((original, part * third + at))
         })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table at the end.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -31,6 +31,7 @@ pub fn print(report: &Report) -> Result<()> {
     let out = &published.frames_out;
     ensure!(!out.is_empty(), "no frame left the exit gate");
     let frames = out.len() as f64;
+    let found: u64 = out.iter().map(|f| u64::from(f.found)).sum();
     let regions: u64 = out.iter().map(|f| u64::from(f.regions)).sum();
     let whole = out.iter().filter(|f| f.whole).count();
     let share = out.iter().map(|f| f.share).sum::<f64>() / frames;
@@ -43,7 +44,8 @@ pub fn print(report: &Report) -> Result<()> {
     line(
         "",
         &format!(
-            "{regions} regions masked, {:.1} in a frame",
+            "{:.1} objects found in a frame, {:.1} regions masked",
+            found as f64 / frames,
             regions as f64 / frames
         ),
     );
@@ -70,8 +72,7 @@ pub fn print(report: &Report) -> Result<()> {
         ),
     );
     line("work per frame", &stages(report));
-    let entries = report.site.entries()?;
-    line("register", &format!("{} entries", entries.len()));
+    line("register", &format!("{} entries", report.site.entries()?));
     let (holds, words) = report.site.verify_register()?;
     line("register verified", if holds { "yes" } else { "NO" });
     println!();
@@ -107,7 +108,7 @@ fn stages(report: &Report) -> String {
     .join(", ")
 }
 
-/// One line of text per closed window and line or zone; a count that was withheld is not a zero.
+/// The closed windows in words; a count that was withheld is not a zero.
 fn counts(path: &Path) -> Result<Vec<String>> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -129,29 +130,35 @@ fn window(record: &Value) -> Vec<String> {
         // 2026-11-21T10:00:00Z: the time of day says enough here.
         stamp.get(11..19).unwrap_or(stamp).to_owned()
     };
-    let span = format!("{} to {}", time("from"), time("to"));
     let rows = |name: &str| record[name].as_array().cloned().unwrap_or_default();
-    let value = |value: &Value| match value {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let count = |value: &Value| match value {
         Value::Null => "withheld".to_owned(),
         other => other.to_string(),
     };
-    let crossed = rows("totals").into_iter().map(|row| {
-        format!(
-            "{span}  line {}: {} forward, {} backward",
-            row["name"].as_str().unwrap_or("?"),
-            value(&row["forward"]),
-            value(&row["backward"]),
-        )
-    });
-    let inside = rows("zones").into_iter().map(|row| {
-        format!(
-            "{span}  zone {}: {} {} at a time on average",
-            row["name"].as_str().unwrap_or("?"),
-            value(&row["mean"]),
-            row["class"].as_str().unwrap_or("?"),
-        )
-    });
-    crossed.chain(inside).collect()
+    let mut lines = vec![format!("{} to {}", time("from"), time("to"))];
+    for row in rows("totals") {
+        let (forward, backward) = (count(&row["forward"]), count(&row["backward"]));
+        let name = text(&row["name"]);
+        lines.push(format!(
+            "line {name}: {forward} forward, {backward} backward"
+        ));
+    }
+    for row in rows("zones").iter().filter(|row| !row["mean"].is_null()) {
+        let (name, class) = (text(&row["name"]), text(&row["class"]));
+        lines.push(format!(
+            "zone {name}: {class} {} at a time on average",
+            row["mean"]
+        ));
+    }
+    let mut withheld = BTreeMap::<String, usize>::new();
+    for row in rows("suppressed") {
+        *withheld.entry(text(&row["reason"])).or_default() += 1;
+    }
+    for (reason, values) in withheld {
+        lines.push(format!("{values} values withheld: {reason}"));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -163,13 +170,23 @@ mod tests {
         let record = serde_json::json!({
             "window": {"from": "2026-11-21T10:00:00Z", "to": "2026-11-21T10:20:00Z"},
             "totals": [{"name": "gare", "forward": 57, "backward": null}],
-            "zones": [{"name": "parvis", "class": "pedestrian", "mean": 3.4}],
+            "zones": [
+                {"name": "parvis", "class": "pedestrian", "mean": 3.4},
+                {"name": "parvis", "class": "van", "mean": null},
+            ],
+            "suppressed": [
+                {"name": "gare", "field": "backward", "reason": "below min-count"},
+                {"name": "parvis", "field": "mean", "reason": "not allowed by the purpose"},
+            ],
         });
         assert_eq!(
             window(&record),
             [
-                "10:00:00 to 10:20:00  line gare: 57 forward, withheld backward",
-                "10:00:00 to 10:20:00  zone parvis: 3.4 pedestrian at a time on average",
+                "10:00:00 to 10:20:00",
+                "line gare: 57 forward, withheld backward",
+                "zone parvis: pedestrian 3.4 at a time on average",
+                "1 values withheld: below min-count",
+                "1 values withheld: not allowed by the purpose",
             ]
         );
     }

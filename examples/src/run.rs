@@ -21,12 +21,14 @@ pub struct Outcome {
     pub wall: Duration,
 }
 
-/// One frame that left, as its mask stamp describes it.
+/// One frame that left, as its stamps describe it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Out {
     /// Presentation time.
     pub pts: Option<gst::ClockTime>,
-    /// Regions masked.
+    /// Objects that the detector found.
+    pub found: u32,
+    /// Regions masked: also where an object was a moment ago.
     pub regions: u32,
     /// Masked as a whole.
     pub whole: bool,
@@ -90,12 +92,15 @@ fn watch(
     Ok(())
 }
 
-/// Any program can read the mask stamp: it is a custom meta with plain fields.
+/// Any program can read the stamps: they are custom metas with plain fields.
 fn out(frame: &gst::BufferRef) -> Out {
     let mut out = Out {
         pts: frame.pts(),
         ..Out::default()
     };
+    if let Ok(meta) = gst::meta::CustomMeta::from_buffer(frame, "PrivacyScan") {
+        out.found = meta.structure().get("found").unwrap_or_default();
+    }
     if let Ok(meta) = gst::meta::CustomMeta::from_buffer(frame, "PrivacyMask") {
         let stamp = meta.structure();
         out.regions = stamp.get("regions").unwrap_or_default();
