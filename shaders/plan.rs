@@ -7,6 +7,10 @@ use crate::{Frame, Mode, Region};
 /// as it was: the number of cells is lowered instead.
 pub const MIN_CELL: u32 = 4;
 
+/// Most regions masked one by one. With more, the whole frame is masked as one region: it bounds the
+/// memory and the work, and leaves no region out.
+pub const MAX_REGIONS: usize = 4096;
+
 /// A region on one plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Job {
@@ -60,11 +64,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans `mode` on `regions`, in this order. Empty regions and those outside the frame are left out.
+    /// Plans `mode` on `regions`, in this order. Empty regions and those outside the frame are left
+    /// out; more than [`MAX_REGIONS`] become the whole frame.
     pub fn make(&mut self, frame: &Frame<'_>, regions: &[Region], mode: Mode) {
         self.jobs.clear();
         (self.cells, self.values) = (0, 0);
         let (format, width, height) = (frame.format(), frame.width(), frame.height());
+        let whole = [Region::whole(width, height)];
+        let regions = if regions.len() > MAX_REGIONS {
+            &whole
+        } else {
+            regions
+        };
         for region in regions {
             let Some(r) = region.aligned(format, width, height) else {
                 continue;
@@ -202,5 +213,11 @@ mod tests {
         let outside = Region { x: 40, ..region };
         plan.make(&frame, &[outside, outside], Mode::Solid { argb: 0 });
         assert!(plan.jobs.is_empty());
+        let crowd = vec![region; MAX_REGIONS + 1];
+        plan.make(&frame, &crowd, Mode::Pixelate { cells: 64 });
+        assert_eq!(at(&plan.jobs[0]), (0, 0, 0, 33, 17));
+        assert_eq!(plan.jobs.len(), 3);
+        plan.make(&frame, &crowd[1..], Mode::Pixelate { cells: 64 });
+        assert_eq!(plan.jobs.len(), 3 * MAX_REGIONS);
     }
 }

@@ -454,6 +454,61 @@ fn the_gpu_agrees_with_the_cpu_bit_by_bit() {
     }
 }
 
+/// Sizes, strides, regions and modes that nobody thought of.
+#[test]
+fn random_masks_agree() {
+    let mut gpu = any_gpu("random_masks_agree (the half on the GPU)");
+    let mut state = 0x2545_f491u32;
+    let mut random = move |below: u32| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state % below
+    };
+    for _ in 0..400 {
+        let format = Format::ALL[random(10) as usize];
+        let (w, h) = (1 + random(150), 1 + random(150));
+        let picture = Picture::noise(format, w, h, random(9) as usize, random(u32::MAX));
+        let regions: Vec<Region> = (0..random(6))
+            .map(|_| {
+                let key = u64::from(random(9)) << random(40);
+                region(
+                    random(w + 4),
+                    random(h + 4),
+                    random(w + 9),
+                    random(h + 9),
+                    key,
+                )
+            })
+            .collect();
+        let cells = random(70);
+        let mode = match random(3) {
+            0 => Mode::Solid {
+                argb: random(u32::MAX),
+            },
+            1 => Mode::Pixelate { cells },
+            _ => Mode::Blur { cells },
+        };
+        let expected = picture.on_cpu(&regions, mode);
+        let bound = if matches!(mode, Mode::Blur { .. }) {
+            2
+        } else {
+            0
+        };
+        let exact = oracle(&picture, &regions, mode);
+        let near = |(a, b): (&u8, &u8)| a.abs_diff(*b) <= bound;
+        assert!(
+            expected.data.iter().zip(&exact.data).all(near),
+            "{format:?} {w}x{h} {mode:?} {regions:?}"
+        );
+        if let Some(gpu) = &mut gpu {
+            let mut found = picture.clone();
+            gpu.mask(&mut found.frame(), &regions, mode, SEED).unwrap();
+            assert!(found == expected, "{format:?} {w}x{h} {mode:?} {regions:?}");
+        }
+    }
+}
+
 #[test]
 fn large_frames_and_many_regions_agree_too() {
     let Some(mut gpu) = any_gpu("large_frames_and_many_regions_agree_too") else {

@@ -33,6 +33,12 @@ pub enum OpenError {
     /// No adapter fits, or it does not work.
     #[error("{0}")]
     Gpu(#[from] GpuError),
+    /// A device is named for a backend that has none.
+    #[error(
+        "device is \"{0}\" and backend is \"cpu\", which uses no device; clear one of them \
+         (backend=cpu n'utilise aucune carte ; retirez \"device\")"
+    )]
+    DeviceForCpu(String),
     /// The system gives no random numbers.
     #[error("the system gave no random number for the secret of the noise: {0}")]
     Random(getrandom::Error),
@@ -41,6 +47,9 @@ pub enum OpenError {
 impl Masker {
     /// Opens `backend`; `device` is a part of an adapter's name, or empty for any.
     pub fn open(backend: Backend, device: &str) -> Result<Self, OpenError> {
+        if backend == Backend::Cpu && !device.is_empty() {
+            return Err(OpenError::DeviceForCpu(device.to_owned()));
+        }
         let seed = Seed(getrandom::u64().map_err(OpenError::Random)?);
         let selection = Selection {
             software: backend == Backend::Gpu,

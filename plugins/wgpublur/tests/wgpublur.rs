@@ -669,6 +669,7 @@ fn bad_properties_are_refused_at_start() {
     init();
     for (settings, part) in [
         ("classes=person,,car", "person,,car"),
+        ("backend=cpu device=nvidia", "device is \"nvidia\""),
         ("backend=gpu device=no-such-card", "no-such-card"),
         ("backend=auto device=no-such-card", "no-such-card"),
     ] {

@@ -34,7 +34,7 @@ use gst_video::subclass::prelude::*;
 use privacy_common::{PathNote, Purpose};
 
 use crate::{
-    backend::Masker,
+    backend::{Masker, OpenError},
     classes::Classes,
     frame::FORMATS,
     notice::Notice,
@@ -259,11 +259,14 @@ impl BaseTransformImpl for WgpuBlur {
         let asked = Classes::parse(&settings.classes)
             .map_err(|err| gst::error_msg!(gst::ResourceError::Settings, ("{err}")))?;
         let masker = Masker::open(settings.backend, &settings.device).map_err(|err| {
-            gst::error_msg!(
-                gst::ResourceError::NotFound,
-                ("properties \"backend\" and \"device\": {err}"),
-                ["{err:?}"]
-            )
+            let text = format!("properties \"backend\" and \"device\": {err}");
+            match err {
+                OpenError::DeviceForCpu(_) => {
+                    gst::error_msg!(gst::ResourceError::Settings, ("{text}"))
+                }
+                OpenError::Gpu(_) => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
+                OpenError::Random(_) => gst::error_msg!(gst::ResourceError::Failed, ("{text}")),
+            }
         })?;
         let adapter = masker.adapter().map(ToString::to_string);
         gst::info!(
