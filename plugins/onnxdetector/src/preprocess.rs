@@ -201,33 +201,42 @@ impl Preprocessor {
             ChannelOrder::Bgr => [third, second, first],
         };
         let width = self.letterbox.width as usize;
+        // One row of each component, sampled; what follows runs over whole rows and is vectorised.
+        let mut samples: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; width]);
         for row in 0..self.letterbox.height as usize {
-            let lines: [Line<'_>; 3] = std::array::from_fn(|c| {
+            for (c, samples) in samples.iter_mut().enumerate() {
                 let tap = self.down[c][row];
                 let length = self.steps[c] * (self.sizes[c].0 - 1) + 1;
                 let line = |y: usize| &components[c].data[components[c].stride * y..][..length];
-                Line {
-                    low: line(tap.low),
-                    high: line(tap.high),
-                    part: tap.part,
-                }
-            });
+                sample(
+                    line(tap.low),
+                    line(tap.high),
+                    tap.part,
+                    &self.across[c],
+                    samples,
+                );
+            }
             let start = (self.letterbox.top as usize + row) * self.spec.width as usize
                 + self.letterbox.left as usize;
-            let red = &mut red[start..][..width];
-            let green = &mut green[start..][..width];
-            let blue = &mut blue[start..][..width];
-            for column in 0..width {
-                let [a, b, c] = std::array::from_fn(|i| lines[i].sample(&self.across[i][column]));
-                let rgb = match &self.to_rgb {
-                    None => [a, b, c],
-                    Some(m) => std::array::from_fn(|i| {
-                        (m[i][0] * a + m[i][1] * b + m[i][2] * c + m[i][3]).clamp(0.0, 255.0)
-                    }),
-                };
-                red[column] = rgb[0] * self.scale[0] + self.bias[0];
-                green[column] = rgb[1] * self.scale[1] + self.bias[1];
-                blue[column] = rgb[2] * self.scale[2] + self.bias[2];
+            let targets = [&mut *red, &mut *green, &mut *blue];
+            for (colour, target) in targets.into_iter().enumerate() {
+                let target = &mut target[start..][..width];
+                let (scale, bias) = (self.scale[colour], self.bias[colour]);
+                match &self.to_rgb {
+                    None => {
+                        for (out, v) in target.iter_mut().zip(&samples[colour]) {
+                            *out = v * scale + bias;
+                        }
+                    }
+                    Some(matrix) => {
+                        let m = &matrix[colour];
+                        let [a, b, c] = &samples;
+                        for (out, ((a, b), c)) in target.iter_mut().zip(a.iter().zip(b).zip(c)) {
+                            let value = m[0] * a + m[1] * b + m[2] * c + m[3];
+                            *out = value.clamp(0.0, 255.0) * scale + bias;
+                        }
+                    }
+                }
             }
         }
         Ok(())
@@ -258,28 +267,16 @@ impl Preprocessor {
     }
 }
 
-/// Two rows of a component and the share of the second one.
-struct Line<'a> {
-    low: &'a [u8],
-    high: &'a [u8],
-    part: f32,
-}
-
-impl Line<'_> {
-    #[inline(always)]
-    fn sample(&self, tap: &Tap) -> f32 {
-        let mix = |a: f32, b: f32, part: f32| a + (b - a) * part;
-        let low = mix(
-            f32::from(self.low[tap.low]),
-            f32::from(self.low[tap.high]),
-            tap.part,
-        );
-        let high = mix(
-            f32::from(self.high[tap.low]),
-            f32::from(self.high[tap.high]),
-            tap.part,
-        );
-        mix(low, high, self.part)
+/// One row of a component at the positions of `taps`, between the rows `low` and `high`.
+fn sample(low: &[u8], high: &[u8], part: f32, taps: &[Tap], out: &mut [f32]) {
+    let mix = |a: u8, b: u8, part: f32| {
+        let a = f32::from(a);
+        a + (f32::from(b) - a) * part
+    };
+    for (out, tap) in out.iter_mut().zip(taps) {
+        let above = mix(low[tap.low], low[tap.high], tap.part);
+        let below = mix(high[tap.low], high[tap.high], tap.part);
+        *out = above + (below - above) * part;
     }
 }
 

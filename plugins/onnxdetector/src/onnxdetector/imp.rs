@@ -22,19 +22,16 @@
  * Since: 0.1.0
  */
 use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::subclass::prelude::*;
-use gst_video::VideoFrameRef;
-use privacy_common::{Detection, DetectorUse, PathNote, Purpose, ScanStamp, attach};
+use privacy_common::{DetectorUse, PathNote, Purpose};
 
-use super::{ExecutionProvider, InferenceFailed, Message, Ready, Use, frame, settings::Settings};
-use crate::{
-    detector::{Detector, Options, Scan, Times},
-    labels,
-    model::{LoadError, Model},
+use super::{
+    ExecutionProvider, InferenceFailed, Message, Ready, Use, frame, running::Running,
+    settings::Settings, status::Status,
 };
+use crate::model::LoadError;
 
 pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -49,35 +46,6 @@ const MAX_FAILURES: u32 = 10;
 
 /// Properties that may change at any time; the others are read on the way to PAUSED.
 const MUTABLE_PLAYING: [&str; 3] = ["score-threshold", "iou-threshold", "max-detections"];
-
-/// What runs between start and stop; used by the streaming thread alone, which takes it out of its mutex
-/// for the time of an inference.
-struct Running {
-    detector: Detector,
-    info: Option<gst_video::VideoInfo>,
-    /// Classes that the property allows.
-    selected: Vec<usize>,
-    /// Of these, the classes that the purpose in force allows.
-    classes: Vec<usize>,
-    /// Their labels.
-    labels: Vec<String>,
-    /// The purpose in force does not allow this use: nothing may leave.
-    refused: bool,
-    failures: u32,
-}
-
-/// What other threads may ask for.
-#[derive(Debug, Clone, Default)]
-struct Status {
-    started: bool,
-    model_sha256: String,
-    runtime_version: String,
-    active_provider: String,
-    frames: u64,
-    failures: u64,
-    detections: u64,
-    times: Times,
-}
 
 /// Locks are held one at a time, never across an inference or a message.
 #[derive(Default)]
@@ -95,25 +63,6 @@ impl ObjectSubclass for OnnxDetector {
 }
 
 impl OnnxDetector {
-    fn load(&self, settings: &Settings) -> Result<Box<Running>, LoadError> {
-        let plugin = self.obj().factory().and_then(|f| f.plugin());
-        let library = plugin.and_then(|p| p.filename());
-        let request = settings.request(library.as_ref().and_then(|l| l.parent()));
-        let model = Model::load(&request)?;
-        let selected = labels::select(settings.classes.as_deref().unwrap_or(""), &model.labels)?;
-        let mut running = Box::new(Running {
-            detector: Detector::new(model),
-            info: None,
-            selected,
-            classes: Vec::new(),
-            labels: Vec::new(),
-            refused: false,
-            failures: 0,
-        });
-        running.allow(None);
-        Ok(running)
-    }
-
     /// Takes in a purpose; `false` when it does not allow what this element is used for.
     fn obey(&self, purpose: Option<&Purpose>) -> bool {
         let used_for = self.settings.lock().unwrap().used_for;
@@ -141,69 +90,6 @@ impl OnnxDetector {
             ["session {}", purpose.session]
         );
         false
-    }
-
-    /// Looks at a frame and writes down what was found; an error means that nobody looked.
-    fn look(&self, running: &mut Running, buffer: &mut gst::BufferRef) -> Result<Scan, String> {
-        let earlier = ScanStamp::read(buffer);
-        ScanStamp::remove(buffer);
-        remove_detections(buffer, &running.labels);
-        let (score_threshold, iou_threshold, max_detections) = {
-            let settings = self.settings.lock().unwrap();
-            (
-                settings.score_threshold,
-                settings.iou_threshold,
-                settings.max_detections,
-            )
-        };
-        let scan = {
-            let info = running
-                .info
-                .as_ref()
-                .ok_or("a frame came before its caps")?;
-            let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info)
-                .map_err(|e| format!("the frame cannot be mapped: {e}"))?;
-            let components =
-                frame::components(&frame).ok_or("rows stored from bottom to top are not read")?;
-            let options = Options {
-                classes: &running.classes,
-                score_threshold,
-                iou_threshold,
-                max_detections: max_detections as usize,
-            };
-            running
-                .detector
-                .scan(&components, options)
-                .map_err(|e| e.to_string())?
-        };
-        let model = running.detector.model();
-        for object in &scan.objects {
-            attach(
-                buffer,
-                &Detection {
-                    class: model.labels[object.class].clone(),
-                    x: object.rect.x,
-                    y: object.rect.y,
-                    width: object.rect.width,
-                    height: object.rect.height,
-                    track: None,
-                    score: Some(object.score),
-                },
-            );
-        }
-        ScanStamp {
-            detector: "onnxdetector".to_owned(),
-            model: model.sha256.clone(),
-            classes: running.labels.clone(),
-            threshold: score_threshold.into(),
-            found: scan.objects.len() as u32,
-            // A detector before this one that saw more than it reported: its detections stay incomplete.
-            overflow: scan.overflow || earlier.is_some_and(|e| e.overflow),
-            pts: buffer.pts(),
-            predicted: false,
-        }
-        .write(buffer);
-        Ok(scan)
     }
 
     /// Counts a failure and tells about it.
@@ -249,45 +135,6 @@ impl OnnxDetector {
         // Without a bus nobody listens, which is the application's choice.
         let _ = obj.post_message(message);
     }
-}
-
-impl Running {
-    /// Recomputes what is reported under a purpose.
-    fn allow(&mut self, purpose: Option<&Purpose>) {
-        let model = self.detector.model();
-        // What must be masked has to be found, whether or not it may be counted.
-        let allowed = |label: &String| {
-            purpose.is_none_or(|p| {
-                p.classes.is_empty() || p.classes.contains(label) || p.mask_classes.contains(label)
-            })
-        };
-        self.classes = self
-            .selected
-            .iter()
-            .copied()
-            .filter(|&c| allowed(&model.labels[c]))
-            .collect();
-        self.labels = self
-            .classes
-            .iter()
-            .map(|&c| model.labels[c].clone())
-            .collect();
-    }
-}
-
-/// Takes off the detections that this element is about to write again. Others stay, since a mask made
-/// from too many boxes hides more and never less.
-fn remove_detections(buffer: &mut gst::BufferRef, labels: &[String]) {
-    buffer.foreach_meta_mut(|mut meta| {
-        let ours = meta
-            .downcast_ref::<gst_video::VideoRegionOfInterestMeta>()
-            .is_some_and(|roi| labels.iter().any(|l| l == roi.roi_type()));
-        std::ops::ControlFlow::Continue(if ours {
-            gst::buffer::BufferMetaForeachAction::Remove
-        } else {
-            gst::buffer::BufferMetaForeachAction::Keep
-        })
-    });
 }
 
 impl ObjectImpl for OnnxDetector {
@@ -363,7 +210,10 @@ impl BaseTransformImpl for OnnxDetector {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings.lock().unwrap().clone();
-        let running = self.load(&settings).map_err(|e| {
+        let plugin = self.obj().factory().and_then(|f| f.plugin());
+        let library = plugin.and_then(|p| p.filename());
+        let running = Running::load(&settings, library.as_ref().and_then(|l| l.parent()));
+        let running = Box::new(running.map_err(|e| {
             let text = e.to_string();
             match e {
                 LoadError::Biometrics { .. } => {
@@ -377,8 +227,8 @@ impl BaseTransformImpl for OnnxDetector {
                 }
                 _ => gst::error_msg!(gst::ResourceError::Settings, ("{text}")),
             }
-        })?;
-        let model = running.detector.model();
+        })?);
+        let model = running.model();
         let provider = match settings.execution_provider {
             ExecutionProvider::Cpu => "cpu",
         };
@@ -387,7 +237,7 @@ impl BaseTransformImpl for OnnxDetector {
             decoder: model.decoder.nick().to_owned(),
             runtime_version: model.runtime.version.clone(),
             active_provider: provider.to_owned(),
-            classes: running.labels.clone(),
+            classes: running.labels().to_vec(),
             used_for: match settings.used_for {
                 Use::Mask => "mask",
                 Use::Statistics => "statistics",
@@ -419,16 +269,13 @@ impl BaseTransformImpl for OnnxDetector {
     fn set_caps(&self, incaps: &gst::Caps, _outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let info = gst_video::VideoInfo::from_caps(incaps)
             .map_err(|_| gst::loggable_error!(CAT, "Invalid caps {incaps:?}"))?;
-        let mut running = self.running.lock().unwrap();
-        let running = running
+        self.running
+            .lock()
+            .unwrap()
             .as_mut()
-            .ok_or_else(|| gst::loggable_error!(CAT, "Caps before start"))?;
-        running
-            .detector
-            .set_format((info.width(), info.height()), &frame::format(&info))
-            .map_err(|e| gst::loggable_error!(CAT, "Caps {incaps:?}: {e}"))?;
-        running.info = Some(info);
-        Ok(())
+            .ok_or_else(|| gst::loggable_error!(CAT, "Caps before start"))?
+            .set_info(info)
+            .map_err(|e| gst::loggable_error!(CAT, "Caps {incaps:?}: {e}"))
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
@@ -471,12 +318,12 @@ impl BaseTransformImpl for OnnxDetector {
             return Err(gst::FlowError::Flushing);
         };
         let pts = buffer.pts();
+        let thresholds = self.settings.lock().unwrap().thresholds();
         let result = if running.refused {
             Err(gst::FlowError::Error)
         } else {
-            match self.look(&mut running, buffer) {
+            match running.look(buffer, &thresholds) {
                 Ok(scan) => {
-                    running.failures = 0;
                     self.status.lock().unwrap().count(&scan);
                     gst::log!(CAT, imp = self, "{pts:?}: {} found", scan.objects.len());
                     Ok(gst::FlowSuccess::Ok)
@@ -486,28 +333,5 @@ impl BaseTransformImpl for OnnxDetector {
         };
         *self.running.lock().unwrap() = Some(running);
         result
-    }
-}
-
-impl Status {
-    fn count(&mut self, scan: &Scan) {
-        self.frames += 1;
-        self.detections += scan.objects.len() as u64;
-        self.times.preprocess += scan.times.preprocess;
-        self.times.inference += scan.times.inference;
-        self.times.decode += scan.times.decode;
-    }
-
-    /// The property `stats`; times are means per frame in nanoseconds.
-    fn stats(&self) -> gst::Structure {
-        let mean = |total: Duration| (total.as_nanos() / u128::from(self.frames.max(1))) as u64;
-        gst::Structure::builder("stats")
-            .field("frames", self.frames)
-            .field("failures", self.failures)
-            .field("detections", self.detections)
-            .field("preprocess-time", mean(self.times.preprocess))
-            .field("inference-time", mean(self.times.inference))
-            .field("decode-time", mean(self.times.decode))
-            .build()
     }
 }

@@ -6,7 +6,9 @@ use glib::prelude::*;
 mod frame;
 mod imp;
 mod message;
+mod running;
 mod settings;
+mod status;
 
 pub use message::{InferenceFailed, MESSAGE, Message, MessageError, Ready};
 

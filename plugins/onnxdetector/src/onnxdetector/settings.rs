@@ -27,6 +27,14 @@ pub struct Settings {
     pub used_for: Use,
 }
 
+/// Those that may change from frame to frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholds {
+    pub score: f32,
+    pub iou: f32,
+    pub max_detections: u32,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -78,6 +86,14 @@ impl Settings {
 }
 
 impl Settings {
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            score: self.score_threshold,
+            iou: self.iou_threshold,
+            max_detections: self.max_detections,
+        }
+    }
+
     /// Stores a property; what it means is checked on the way to PAUSED.
     pub fn set(&mut self, name: &str, value: &glib::Value) {
         match name {
