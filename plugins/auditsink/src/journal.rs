@@ -7,15 +7,17 @@ use std::{
 };
 
 use privacy_register::{
-    Agent, Anonymisation, AppendError, Element, Entry, EntryError, Model, OpenError, Operation,
-    Phase, Register, SignedCheckpoint,
+    AppendError, Entry, EntryError, Model, OpenError, Operation, Phase, Register, SignedCheckpoint,
 };
 use serde_json::json;
 
-use crate::output::{Finished, Output, OutputError};
+use crate::{
+    entries::{self, Counted, Times, UNDECLARED},
+    output::{Finished, Output, OutputError},
+};
 
-/// Session, purpose, reason and agent of a run that no gate declared.
-pub const UNDECLARED: &str = "undeclared";
+/// Sink classes of a mandate that allow looking only.
+const DISPLAYS: [&str; 3] = ["csu-display", "internal-secured", "internal-unsecured"];
 
 /// A register, and the run that is going on.
 #[derive(Debug)]
@@ -42,17 +44,6 @@ struct Session {
     entry: Entry,
 }
 
-/// Times of the buffers, in nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
-    /// PTS of the earliest buffer.
-    pub first: Option<u64>,
-    /// PTS of the latest buffer.
-    pub last: Option<u64>,
-    /// End of the latest buffer.
-    pub end: Option<u64>,
-}
-
 /// What a gate asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -72,23 +63,6 @@ pub struct Request {
     pub elements: Vec<String>,
     /// SHA-256 of the models on the way.
     pub models: Vec<String>,
-}
-
-/// What the gate of a session counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Stage of the gate: `entry` or `exit`.
-    pub stage: String,
-    /// Frames that reached it.
-    pub frames_in: u64,
-    /// Frames let out.
-    pub frames_out: u64,
-    /// Frames held back because of their mask.
-    pub mask_failures: u64,
-    /// Frames let out that were masked as a whole.
-    pub whole_masked: u64,
-    /// Root of the proof.
-    pub root: String,
 }
 
 /// An entry that was written.
@@ -163,7 +137,7 @@ pub enum JournalError {
     SessionOpen(String),
     /// A file was asked for under an operation that allows looking only.
     #[error(
-        "the operation \"consult\" allows looking at images, not writing them to a file: leave out location, or obtain a mandate for an extraction (consulter n'autorise pas à extraire : une extraction n'est jamais libre)"
+        "what the gate opened for allows looking at images, not writing them to a file: leave out location, or obtain a mandate for an extraction (consulter n'autorise pas à extraire : une extraction n'est jamais libre)"
     )]
     NotAnExtraction,
     /// Nothing is running, so nothing can be written.
@@ -268,17 +242,23 @@ impl Journal {
                 Err(JournalError::SessionOpen(request.session.clone()))
             };
         }
-        if run.has_location && operation == Operation::Consult {
+        let mut entry = Entry::from_json(operation, &request.entry)?;
+        // A file of images is an extraction, whatever else the gate has opened for. Counts are not images.
+        let display = entry
+            .output
+            .as_ref()
+            .is_some_and(|output| DISPLAYS.contains(&output.sink_class.as_str()));
+        let images = !alone && !request.counter;
+        if run.has_location && images && (display || operation == Operation::Consult) {
             return Err(JournalError::NotAnExtraction);
         }
-        let mut entry = Entry::from_json(operation, &request.entry)?;
         entry.session.clone_from(&request.session);
         entry.purpose_id.clone_from(&request.purpose);
         entry.phase = (!alone).then_some(Phase::Open);
         entry.prior_entry_seq = None;
         entry.interrupted = false;
         entry.host_id.clone_from(&self.host);
-        entry.elements = elements(&request.elements);
+        entry.elements = entries::elements(&request.elements);
         entry.models = request
             .models
             .iter()
@@ -322,21 +302,7 @@ impl Journal {
             }
             return Ok(None);
         }
-        let mut entry = Entry::new(Operation::Collect);
-        entry.session = UNDECLARED.into();
-        entry.purpose_id = UNDECLARED.into();
-        entry.purpose_label_fr = "non déclarée".into();
-        entry.motif = "non déclaré".into();
-        entry.agent = Some(Agent {
-            id: UNDECLARED.into(),
-            ..Default::default()
-        });
-        if !camera.is_empty() {
-            entry.cameras = vec![camera.into()];
-        }
-        entry.phase = Some(Phase::Open);
-        entry.host_id.clone_from(&self.host);
-        entry.elements = elements(&[]);
+        let entry = entries::undeclared(camera, &self.host);
         let index = self.register.append(&entry)?;
         self.next_probe = Some(now + self.probe_interval);
         run.sessions.push(Session {
@@ -409,8 +375,9 @@ impl Journal {
         let mut sessions = Vec::new();
         for session in &run.sessions {
             let counted = counted(&session.entry.session);
-            let entry = closing(
-                session,
+            let entry = entries::closing(
+                &session.entry,
+                session.index,
                 &run.times,
                 &output,
                 media_type,
@@ -438,72 +405,6 @@ impl Journal {
             checkpoint: self.register.checkpoint()?,
         }))
     }
-}
-
-fn closing(
-    session: &Session,
-    times: &Times,
-    finished: &Finished,
-    media_type: &str,
-    counted: Option<Counted>,
-    interrupted: bool,
-) -> Entry {
-    let mut entry = session.entry.clone();
-    entry.phase = Some(Phase::Close);
-    entry.prior_entry_seq = Some(session.index);
-    entry.interrupted = interrupted;
-    let mut output = entry.output.take().unwrap_or_default();
-    output.media_id = finished.name.clone().unwrap_or_default();
-    output.media_type = media_type.to_owned();
-    output.sha256.clone_from(&finished.sha256);
-    output.bytes = finished.bytes;
-    output.first_pts_ns = times.first;
-    output.last_pts_ns = times.last;
-    output.duration_ns = times
-        .first
-        .zip(times.end)
-        .map(|(first, end)| end.saturating_sub(first));
-    entry.output = Some(output);
-    let mut anonymisation: Anonymisation = entry.anonymisation.take().unwrap_or_default();
-    match counted {
-        Some(counted) => {
-            // Only the gate at the exit has seen masks; the one at the entry counts clear frames.
-            if counted.stage == "exit" {
-                let whole = counted.frames_out > 0 && counted.whole_masked == counted.frames_out;
-                anonymisation.applied = if whole {
-                    "frame".into()
-                } else {
-                    anonymisation.required.clone()
-                };
-            }
-            anonymisation.frames_in = counted.frames_in;
-            anonymisation.frames_total = counted.frames_out;
-            anonymisation.frames_whole_masked = counted.whole_masked;
-            anonymisation.mask_failures = counted.mask_failures;
-            anonymisation.proof_root = counted.root;
-            anonymisation.counted_at = counted.stage;
-        }
-        None => anonymisation.counted_at = "none".into(),
-    }
-    entry.anonymisation = Some(anonymisation);
-    entry
-}
-
-/// `name version` to name and version, and this sink at the end.
-fn elements(on_the_way: &[String]) -> Vec<Element> {
-    let own = concat!("auditsink ", env!("CARGO_PKG_VERSION"));
-    on_the_way
-        .iter()
-        .map(String::as_str)
-        .chain([own])
-        .map(|text| {
-            let (name, version) = text.rsplit_once(' ').unwrap_or((text, ""));
-            Element {
-                name: name.into(),
-                version: version.into(),
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -655,7 +556,8 @@ mod tests {
         let (mut journal, dir) = journal(tmp.path());
         journal.begin(Some(&tmp.path().join("f"))).unwrap();
         type Change = fn(&mut Request);
-        let changes: [Change; 6] = [
+        let changes: [Change; 7] = [
+            |r| r.entry = r.entry.replace("\"file\"", "\"csu-display\""),
             |r| r.entry = "{}".into(),
             |r| r.entry = "no".into(),
             |r| r.entry = r#"{"seq":7}"#.into(),

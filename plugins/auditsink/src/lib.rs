@@ -9,10 +9,12 @@
 //! privacyctl register verify register
 //! ```
 //!
-//! The element is in [`auditsink`]; [`journal`] and [`output`] know nothing of GStreamer.
+//! The element is in [`auditsink`]; [`journal`], [`entries`] and [`output`] know nothing of
+//! GStreamer.
 #![forbid(unsafe_code)]
 
 pub mod auditsink;
+pub mod entries;
 pub mod journal;
 pub mod output;
 

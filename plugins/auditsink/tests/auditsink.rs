@@ -701,6 +701,23 @@ fn a_register_that_goes_away_stops_the_stream() {
 }
 
 #[test]
+fn several_sinks_share_a_register() {
+    let site = Site::new();
+    let register = site.register.display();
+    run(&launch(&format!(
+        "videotestsrc num-buffers=5 ! video/x-raw,width=16,height=16 ! tee name=t \
+         t. ! queue ! auditsink register={register} \
+         t. ! queue ! auditsink register={register} location={} \
+         t. ! queue ! auditsink register={register}",
+        site.path("f").display()
+    )))
+    .unwrap();
+    let report = site.verify().unwrap();
+    assert_eq!((report.entries, report.sessions), (6, 3));
+    assert_eq!(report.interrupted, []);
+}
+
+#[test]
 fn a_full_disk_stops_the_stream() {
     // /dev/full refuses every write, as a full disk does.
     init();

@@ -52,7 +52,7 @@ impl Head {
         }
         // More than one bundle only if somebody wrote without this crate, but then all the same.
         let bundle = loop {
-            let (bundle, grown, time) = adopt(dir, &mut tree, size)?;
+            let (bundle, grown, time) = adopt(dir, &mut tree, size, last)?;
             last = time.or(last);
             if !grown || !tree.size().is_multiple_of(TILE_WIDTH) {
                 break bundle;
@@ -73,11 +73,13 @@ impl Head {
 }
 
 /// Reads the bundle that `tree` ends in, takes in the entries beyond the checkpoint (`signed` entries) that
-/// a crash has left, and returns its bytes, whether it grew, and the time of its last entry.
+/// a crash has left, and returns its bytes, whether it grew, and the time of its last entry. `before` is the time of
+/// the last entry before this bundle.
 fn adopt(
     dir: &Path,
     tree: &mut Tree,
     signed: u64,
+    before: Option<Timestamp>,
 ) -> Result<(Vec<u8>, bool, Option<Timestamp>), OpenError> {
     let io = |path: PathBuf| move |source| OpenError::Io { path, source };
     let index = tree.size() / TILE_WIDTH;
@@ -105,10 +107,24 @@ fn adopt(
                 .zip(tree.edge(0))
                 .all(|(body, leaf)| body.is_empty() || record_hash(body) == *leaf);
         let new = bodies.iter().take(*width as usize).skip(covered);
+        let mut latest = match covered {
+            0 => before,
+            _ => bodies.get(covered - 1).and_then(|body| time_of(body)),
+        };
         let whole = covered
             + new
                 .zip(tree.size()..)
-                .take_while(|(body, seq)| Record::from_bytes(body).is_ok_and(|r| r.seq == *seq))
+                .take_while(|(body, seq)| {
+                    // What an append writes, and nothing else: the rest was torn or is not ours.
+                    let Ok(record) = Record::from_bytes(body) else {
+                        return false;
+                    };
+                    let follows = record.seq == *seq
+                        && latest.is_none_or(|latest| latest <= record.timestamp)
+                        && record.entry.check().is_ok();
+                    latest = Some(record.timestamp);
+                    follows
+                })
                 .count();
         if unchanged && best.as_ref().is_none_or(|(_, most)| whole > *most) {
             let length = bodies[..whole].iter().map(|b| b.len() + 2).sum();

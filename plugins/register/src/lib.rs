@@ -48,6 +48,7 @@
 mod checkpoint;
 mod entry;
 mod error;
+mod fields;
 mod files;
 mod head;
 mod key;
@@ -57,11 +58,9 @@ mod tree;
 mod verify;
 
 pub use checkpoint::{CheckpointError, SignedCheckpoint};
-pub use entry::{
-    Agent, Anonymisation, Element, Entry, EntryError, Erasure, MAX_ENTRY_SIZE, Model, Operation,
-    Output, Phase, Recipient, Record, Refusal, SCHEMA,
-};
+pub use entry::{Entry, EntryError, MAX_ENTRY_SIZE, Operation, Phase, Record, SCHEMA};
 pub use error::{AppendError, OpenError, PurgeError, ReadError, VerifyError};
+pub use fields::{Agent, Anonymisation, Element, Erasure, Model, Output, Recipient, Refusal};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use register::Register;
 pub use report::{EntryName, Interrupted, Report};

@@ -27,8 +27,9 @@ use tlog_tiles::record_hash;
 
 use crate::{
     checkpoint::SignedCheckpoint,
-    entry::{Entry, Erasure, Operation, Record, SCHEMA},
+    entry::{Entry, Operation, Record, SCHEMA},
     error::{AppendError, OpenError, PurgeError},
+    fields::Erasure,
     files::{self, Lock},
     head::{Head, remove_partials},
     key::{KeyError, SigningKey, VerifierKey},
@@ -229,7 +230,7 @@ impl Register {
         let _lock = lock(&self.dir, self.patience)?;
         self.refresh()?;
         let size = self.head.tree.size();
-        let mut before = 0;
+        let mut before = 0u64;
         let mut bodies_left = 0;
         'bundles: for index in 0..size.div_ceil(TILE_WIDTH) {
             let bytes = self.read_bundle(index)?;

@@ -500,6 +500,161 @@ fn two_writers_share_a_register() {
     assert_eq!(verify(&dir, &key).unwrap().entries, 3 * each as u64);
 }
 
+/// Not a test of its own: the process that the two tests below start and kill. Appends until it is killed, or
+/// `PRIVACY_REGISTER_COUNT` times, and says on standard output which entries were acknowledged.
+#[test]
+fn writer_process() {
+    use std::io::Write;
+    let Some(dir) = std::env::var_os("PRIVACY_REGISTER_DIR") else {
+        return;
+    };
+    let count = std::env::var("PRIVACY_REGISTER_COUNT");
+    let count = count.map_or(usize::MAX, |n| n.parse().unwrap());
+    let mut register = Register::open(Path::new(&dir), None).unwrap();
+    let mut out = std::io::stdout();
+    for n in 0..count {
+        let index = register.append(&entry(n)).unwrap();
+        // Not println!, which the test harness keeps to itself.
+        out.write_all(format!("acknowledged {index}\n").as_bytes())
+            .unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn start_writer(dir: &Path, count: Option<usize>) -> std::process::Child {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "writer_process", "--nocapture"])
+        .env("PRIVACY_REGISTER_DIR", dir)
+        .stdout(std::process::Stdio::piped());
+    if let Some(count) = count {
+        command.env("PRIVACY_REGISTER_COUNT", count.to_string());
+    }
+    command.spawn().unwrap()
+}
+
+#[test]
+fn two_processes_share_a_register() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = Register::init(&dir, ORIGIN).unwrap().verifier_key();
+    let writers = [start_writer(&dir, Some(40)), start_writer(&dir, Some(40))];
+    for writer in writers {
+        assert!(writer.wait_with_output().unwrap().status.success());
+    }
+    assert_eq!(verify(&dir, &key).unwrap().entries, 80);
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged() {
+    use std::io::BufRead;
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = Register::init(&dir, ORIGIN).unwrap().verifier_key();
+    let mut acknowledged = 0u64;
+    for round in 0..12 {
+        let mut writer = start_writer(&dir, None);
+        let mut lines = std::io::BufReader::new(writer.stdout.take().unwrap()).lines();
+        // Let it get going, then kill it at a moment of nobody's choosing.
+        for line in lines.by_ref().take(8 + round) {
+            if let Some((_, index)) = line.unwrap().split_once("acknowledged ") {
+                acknowledged = index.parse::<u64>().unwrap() + 1;
+            }
+        }
+        std::thread::sleep(Duration::from_micros(700 * round as u64));
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        for line in lines {
+            if let Some((_, index)) = line.unwrap().split_once("acknowledged ") {
+                acknowledged = index.parse::<u64>().unwrap() + 1;
+            }
+        }
+        let register = Register::open(&dir, None).unwrap();
+        let size = register.size();
+        assert!(
+            size == acknowledged || size == acknowledged + 1,
+            "{acknowledged} acknowledged, {size} there"
+        );
+        assert_eq!(verify(&dir, &key).unwrap().entries, size);
+    }
+    assert!(acknowledged > 12);
+}
+
+#[test]
+fn a_full_disk_at_any_step_is_an_error_and_the_next_append_goes_on() {
+    for name in [
+        "tile/entries/000.p/.4.new",
+        "tile/0/000.p/.4.new",
+        ".checkpoint.new",
+    ] {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("register");
+        let mut register = filled(&dir, 3);
+        let key = register.verifier_key();
+        // /dev/full refuses every write, as a full disk does.
+        std::os::unix::fs::symlink("/dev/full", dir.join(name)).unwrap();
+        let error = register.append_at(&entry(3), at(3)).unwrap_err();
+        let AppendError::Io { source, .. } = &error else {
+            panic!("{name}: {error}");
+        };
+        assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{name}");
+        // The same process goes on, and so does another.
+        let mut other = Register::open(&dir, None).unwrap();
+        other.append_at(&entry(4), at(4)).unwrap();
+        register.append_at(&entry(5), at(5)).unwrap();
+        let entries = verify(&dir, &key).unwrap().entries;
+        let kept = u64::from(!name.contains("entries"));
+        assert_eq!(entries, 5 + kept, "{name}: an entry may say too much");
+    }
+}
+
+#[test]
+fn a_probe_shows_that_the_register_is_there_and_leaves_no_trace() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 2);
+    register.probe().unwrap();
+    assert_eq!(verify(&dir, &register.verifier_key()).unwrap().entries, 2);
+    std::os::unix::fs::symlink("/dev/full", dir.join(".checkpoint.new")).unwrap();
+    assert!(register.probe().is_err());
+    assert!(register.probe().is_ok(), "space again");
+    fs::remove_file(dir.join("checkpoint")).unwrap();
+    assert!(register.probe().is_err());
+}
+
+/// An entry that somebody put behind the signed ones is not taken for one that a crash has left.
+#[test]
+fn what_no_append_writes_is_not_taken_in() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("forged"));
+    let key = filled(&whole, 3).verifier_key();
+    let bodies = read_entries(&whole).unwrap();
+    let good = Record::from_bytes(&bodies[2].1).unwrap();
+    type Forge = fn(&mut Record);
+    let forgeries: [Forge; 3] = [
+        |r| r.seq = 7,
+        |r| r.timestamp = at(0),
+        |r| r.entry.agent = None,
+    ];
+    for forge in forgeries {
+        let mut record = good.clone();
+        record.seq = 3;
+        forge(&mut record);
+        let body = record.to_bytes().unwrap();
+        copy(&whole, &dir);
+        let mut bundle = fs::read(dir.join("tile/entries/000.p/3")).unwrap();
+        bundle.extend((body.len() as u16).to_be_bytes());
+        bundle.extend(body);
+        fs::write(dir.join("tile/entries/000.p/4"), bundle).unwrap();
+        assert!(matches!(
+            verify(&dir, &key),
+            Err(VerifyError::Unsigned(EntryName { index: 3, .. }))
+        ));
+        assert_eq!(Register::open(&dir, None).unwrap().size(), 3);
+        assert_eq!(verify(&dir, &key).unwrap().entries, 3);
+    }
+}
+
 #[test]
 fn a_locked_register_is_refused_and_says_so() {
     let tmp = tempfile::tempdir().unwrap();

@@ -40,7 +40,6 @@
  * Since: 0.1
  */
 use std::{
-    path::{Path, PathBuf},
     sync::{LazyLock, Mutex},
     time::Duration,
 };
@@ -48,12 +47,15 @@ use std::{
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
 use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof};
-use privacy_register::{AppendError, KeyError, OpenError};
 
-use super::message;
+use super::{
+    fault,
+    message::Message,
+    settings::{self, Settings, Status},
+};
 use crate::{
-    journal::{self, Counted, Ended, Journal, JournalError},
-    output::OutputError,
+    entries::Counted,
+    journal::{self, Ended, Journal, JournalError},
 };
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -63,49 +65,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("Writes the register"),
     )
 });
-
-#[derive(Debug, Clone)]
-struct Settings {
-    register: Option<PathBuf>,
-    signing_key: Option<PathBuf>,
-    location: Option<PathBuf>,
-    camera: Option<String>,
-    host_id: Option<String>,
-    probe_interval: gst::ClockTime,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            register: None,
-            signing_key: None,
-            location: None,
-            camera: None,
-            host_id: None,
-            probe_interval: gst::ClockTime::SECOND,
-        }
-    }
-}
-
-/// What can be read from outside while the journal is busy with the disk.
-#[derive(Debug, Clone)]
-struct Status {
-    entries: u64,
-    last_index: i64,
-    digest: Option<String>,
-    media_type: String,
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        Self {
-            entries: 0,
-            last_index: -1,
-            digest: None,
-            media_type: String::new(),
-        }
-    }
-}
 
 /// An open register.
 #[derive(Debug)]
@@ -163,7 +122,7 @@ impl AuditSink {
             &host.unwrap_or_else(|| glib::host_name().to_string()),
             Duration::from_nanos(settings.probe_interval.nseconds()),
         )
-        .map_err(|e| self.error_message(settings, &e))?;
+        .map_err(|e| fault::message(settings, &e))?;
         Ok(State {
             journal,
             opened_with: settings.clone(),
@@ -174,13 +133,9 @@ impl AuditSink {
     fn begin(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings();
         let mut state = self.state.lock().unwrap();
-        let unchanged = state.take().filter(|state| {
-            let before = &state.opened_with;
-            before.register == settings.register
-                && before.signing_key == settings.signing_key
-                && before.host_id == settings.host_id
-                && before.probe_interval == settings.probe_interval
-        });
+        let unchanged = state
+            .take()
+            .filter(|state| state.opened_with.same_register(&settings));
         let state = state.insert(match unchanged {
             Some(state) => state,
             None => self.open(&settings)?,
@@ -188,7 +143,7 @@ impl AuditSink {
         state
             .journal
             .begin(settings.location.as_deref())
-            .map_err(|e| self.error_message(&settings, &e))?;
+            .map_err(|e| fault::message(&settings, &e))?;
         *self.status.lock().unwrap() = Status::default();
         Ok(())
     }
@@ -224,7 +179,7 @@ impl AuditSink {
                 Ok(())
             }
             Ok(None) | Err(JournalError::NotRunning) => Ok(()),
-            Err(e) => Err(self.error_message(&self.settings(), &e)),
+            Err(e) => Err(fault::message(&self.settings(), &e)),
         }
     }
 
@@ -233,25 +188,12 @@ impl AuditSink {
             let mut status = self.status.lock().unwrap();
             status.digest = Some(ended.output.sha256.clone());
             for session in &ended.sessions {
-                status.entries += 1;
-                status.last_index = session.index.try_into().unwrap_or(i64::MAX);
+                status.wrote(session.index);
             }
         }
-        for session in ended.sessions {
-            self.post(&message::Message::Closed(message::Closed {
-                index: session.index,
-                prior_index: session.prior,
-                session: session.session,
-                sha256: ended.output.sha256.clone(),
-                bytes: ended.output.bytes,
-                interrupted: session.interrupted,
-            }));
+        for message in Message::of_end(&ended) {
+            self.post(&message);
         }
-        self.post(&message::Message::Checkpoint(message::Checkpoint {
-            size: ended.checkpoint.size(),
-            root: hex::encode(ended.checkpoint.root()),
-            checkpoint: String::from_utf8_lossy(ended.checkpoint.bytes()).into_owned(),
-        }));
         for name in ["entries", "last-index", "digest"] {
             self.obj().notify(name);
         }
@@ -261,11 +203,7 @@ impl AuditSink {
         if opened.repeated {
             return;
         }
-        {
-            let mut status = self.status.lock().unwrap();
-            status.entries += 1;
-            status.last_index = opened.index.try_into().unwrap_or(i64::MAX);
-        }
+        self.status.lock().unwrap().wrote(opened.index);
         gst::info!(
             CAT,
             imp = self,
@@ -273,15 +211,10 @@ impl AuditSink {
             opened.index,
             opened.operation
         );
-        self.post(&message::Message::Opened(message::Opened {
-            index: opened.index,
-            session: opened.session,
-            purpose: opened.purpose,
-            operation: opened.operation,
-        }));
+        self.post(&opened.into());
     }
 
-    fn post(&self, message: &message::Message) {
+    fn post(&self, message: &Message) {
         let message = gst::message::Element::builder(message.into())
             .src(&*self.obj())
             .build();
@@ -318,50 +251,8 @@ impl AuditSink {
         }
     }
 
-    /// The error, naming the property that it comes from and what that holds.
-    fn error_message(&self, settings: &Settings, error: &JournalError) -> gst::ErrorMessage {
-        let named = |name: &str, path: Option<&Path>| {
-            let value = path.map(|p| p.display().to_string()).unwrap_or_default();
-            format!("{name}=\"{value}\": {error}")
-        };
-        let register = named("register", settings.register.as_deref());
-        let key = match error {
-            JournalError::Open(OpenError::Key(KeyError::Random(_))) => None,
-            JournalError::Open(OpenError::Key(_) | OpenError::Origin { .. }) => {
-                Some(named("signing-key", settings.signing_key.as_deref()))
-            }
-            _ => None,
-        };
-        use gst::ResourceError as Code;
-        match error {
-            JournalError::Open(OpenError::NotARegister(_)) => {
-                gst::error_msg!(Code::NotFound, ("{register}"))
-            }
-            JournalError::Open(OpenError::Locked { .. }) => {
-                gst::error_msg!(Code::Busy, ("{register}"))
-            }
-            JournalError::Open(_) => {
-                gst::error_msg!(Code::OpenReadWrite, ("{}", key.unwrap_or(register)))
-            }
-            JournalError::Output(e @ OutputError::Exists(_)) => {
-                let location = named("location", settings.location.as_deref());
-                gst::error_msg!(Code::OpenWrite, ("{location}"), ["{e}"])
-            }
-            JournalError::Output(_) => {
-                let location = named("location", settings.location.as_deref());
-                gst::error_msg!(Code::Write, ("{location}"))
-            }
-            JournalError::Append(AppendError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::StorageFull =>
-            {
-                gst::error_msg!(Code::NoSpaceLeft, ("{register}"))
-            }
-            _ => gst::error_msg!(Code::Write, ("{register}")),
-        }
-    }
-
     fn flow_error(&self, error: &JournalError) -> gst::FlowError {
-        self.post_error_message(self.error_message(&self.settings(), error));
+        self.post_error_message(fault::message(&self.settings(), error));
         gst::FlowError::Error
     }
 }
@@ -379,109 +270,18 @@ fn counted(proof: Proof) -> Counted {
 
 impl ObjectImpl for AuditSink {
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            let settings = Settings::default();
-            let status = Status::default();
-            let path = |name: &str, nick: &str, blurb: &str| {
-                glib::ParamSpecString::builder(name)
-                    .nick(nick)
-                    .blurb(blurb)
-                    .mutable_ready()
-                    .build()
-            };
-            vec![
-                path(
-                    "register",
-                    "Register",
-                    "Directory of the register, made with privacyctl register init",
-                ),
-                path(
-                    "signing-key",
-                    "Signing key",
-                    "File of the key that signs checkpoints; unset: keys/register.key in the register",
-                ),
-                path(
-                    "location",
-                    "Location",
-                    "File to write, which must not exist; unset: bytes are hashed and forgotten",
-                ),
-                path(
-                    "camera",
-                    "Camera",
-                    "Camera named in the entry of a session that no gate declared",
-                ),
-                path(
-                    "host-id",
-                    "Host identifier",
-                    "Name of this host in the entries; unset: the system's host name",
-                ),
-                glib::ParamSpecUInt64::builder("probe-interval")
-                    .nick("Probe interval")
-                    .blurb("How often it is made sure while playing that the register can be written, in nanoseconds")
-                    .minimum(gst::ClockTime::from_mseconds(100).nseconds())
-                    .maximum(gst::ClockTime::from_seconds(60).nseconds())
-                    .default_value(settings.probe_interval.nseconds())
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecUInt64::builder("entries")
-                    .nick("Entries")
-                    .blurb("Entries written since the run began")
-                    .default_value(status.entries)
-                    .read_only()
-                    .build(),
-                glib::ParamSpecInt64::builder("last-index")
-                    .nick("Last index")
-                    .blurb("Index in the register of the last entry written since the run began, -1 for none")
-                    .minimum(-1)
-                    .default_value(status.last_index)
-                    .read_only()
-                    .build(),
-                glib::ParamSpecString::builder("digest")
-                    .nick("Digest")
-                    .blurb("SHA-256 of what the finished run wrote, in hex; unset until it is finished")
-                    .read_only()
-                    .build(),
-            ]
-        });
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::properties);
         &PROPERTIES
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mut settings = self.settings.lock().unwrap();
-        let text = || {
-            value
-                .get::<Option<String>>()
-                .expect("type checked upstream")
-        };
-        let path = || text().filter(|t| !t.is_empty()).map(PathBuf::from);
-        match pspec.name() {
-            "register" => settings.register = path(),
-            "signing-key" => settings.signing_key = path(),
-            "location" => settings.location = path(),
-            "camera" => settings.camera = text(),
-            "host-id" => settings.host_id = text(),
-            "probe-interval" => {
-                let nanoseconds = value.get().expect("type checked upstream");
-                settings.probe_interval = gst::ClockTime::from_nseconds(nanoseconds);
-            }
-            name => unreachable!("property {name} is not writable"),
-        }
+        self.settings.lock().unwrap().set(pspec.name(), value);
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let settings = self.settings.lock().unwrap();
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
-        match pspec.name() {
-            "register" => path(&settings.register).to_value(),
-            "signing-key" => path(&settings.signing_key).to_value(),
-            "location" => path(&settings.location).to_value(),
-            "camera" => settings.camera.to_value(),
-            "host-id" => settings.host_id.to_value(),
-            "probe-interval" => settings.probe_interval.nseconds().to_value(),
-            "entries" => self.status.lock().unwrap().entries.to_value(),
-            "last-index" => self.status.lock().unwrap().last_index.to_value(),
-            "digest" => self.status.lock().unwrap().digest.to_value(),
-            name => unreachable!("property {name} is not there"),
+        match self.status.lock().unwrap().get(pspec.name()) {
+            Some(value) => value,
+            None => self.settings.lock().unwrap().get(pspec.name()),
         }
     }
 
@@ -596,7 +396,7 @@ impl BaseSinkImpl for AuditSink {
                     Some(segment) => {
                         let start = segment.start().map_or(0, |start| *start);
                         self.with(|journal| journal.seek(start))
-                            .map_err(|e| self.error_message(&self.settings(), &e))
+                            .map_err(|e| fault::message(&self.settings(), &e))
                     }
                     None => Ok(()),
                 }

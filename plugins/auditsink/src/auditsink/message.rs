@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Element messages named `auditsink`; the field `event` says which.
 
+use crate::journal;
+
 /// Name of the structure of every message.
 pub const MESSAGE: &str = "auditsink";
 
@@ -65,6 +67,39 @@ pub enum MessageError {
     /// A field is missing or has another type.
     #[error("field `{0}` is missing or has the wrong type")]
     Field(&'static str),
+}
+
+impl From<journal::Opened> for Message {
+    fn from(opened: journal::Opened) -> Self {
+        Self::Opened(Opened {
+            index: opened.index,
+            session: opened.session,
+            purpose: opened.purpose,
+            operation: opened.operation,
+        })
+    }
+}
+
+impl Message {
+    /// What is said at the end of a run.
+    pub fn of_end(ended: &journal::Ended) -> Vec<Self> {
+        let closed = ended.sessions.iter().map(|session| {
+            Self::Closed(Closed {
+                index: session.index,
+                prior_index: session.prior,
+                session: session.session.clone(),
+                sha256: ended.output.sha256.clone(),
+                bytes: ended.output.bytes,
+                interrupted: session.interrupted,
+            })
+        });
+        let checkpoint = Self::Checkpoint(Checkpoint {
+            size: ended.checkpoint.size(),
+            root: hex::encode(ended.checkpoint.root()),
+            checkpoint: String::from_utf8_lossy(ended.checkpoint.bytes()).into_owned(),
+        });
+        closed.chain([checkpoint]).collect()
+    }
 }
 
 impl From<&Message> for gst::Structure {

@@ -3,8 +3,10 @@
 
 use glib::prelude::*;
 
+mod fault;
 mod imp;
 mod message;
+mod settings;
 
 pub use message::{Checkpoint, Closed, MESSAGE, Message, MessageError, Opened};
 
