@@ -3,8 +3,9 @@
 //!
 //! Every object is followed by this camera's own tracker, whatever ids came with the boxes: some
 //! detectors number the boxes of each frame, and a number that is not a track would count anybody twice.
-//! An id, a box and the side of each line is all that is known of an object; it is forgotten as soon as
-//! the object has been out of sight for [`COAST`], and ids are drawn anew at the end of each window.
+//! An id, a box, a velocity and the side of each line is all that is known of an object; it is forgotten
+//! as soon as the object has been out of sight for [`COAST`], and ids are drawn anew at the end of each
+//! window.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -83,7 +84,6 @@ pub struct Counter {
 /// What is known of an object.
 #[derive(Debug, Default)]
 struct Object {
-    class: Option<Class>,
     lines: Vec<AtLine>,
     /// Zones in which it was counted in this window.
     zones: Vec<bool>,
@@ -92,8 +92,8 @@ struct Object {
 #[derive(Debug, Default, Clone)]
 struct AtLine {
     passage: Passage,
-    /// Crossings made before it was confirmed.
-    early: [u32; 2],
+    /// Crossings not counted yet: those made before it was confirmed.
+    untold: [u32; 2],
 }
 
 /// The sums of one window.
@@ -122,6 +122,7 @@ impl Counter {
     ) -> Self {
         let config = Config {
             coast: COAST as f32 / SECOND as f32,
+            tentative_coast: COAST as f32 / SECOND as f32 / 3.0,
             ..Config::default()
         };
         Self {
@@ -225,19 +226,20 @@ impl Counter {
         });
         self.tracker.update(elapsed, observations);
         for track in self.tracker.tracks_mut() {
-            if track.seen() {
-                let r = track.rect();
-                let foot = Point {
-                    x: f64::from(r.x + r.width / 2.0),
-                    y: f64::from(r.y + r.height),
-                };
-                let confirmed = track.confirmed();
-                if track.state.class.is_none() {
-                    track.state.class = Class::from_label(track.class());
-                }
-                track
-                    .state
-                    .step(foot, confirmed, &self.lines, &self.zones, tally);
+            let (r, seen, confirmed) = (track.rect(), track.seen(), track.confirmed());
+            let class = Class::from_label(track.class()).map(Class::index);
+            let Some(class) = class else { continue };
+            let foot = Point {
+                x: f64::from(r.x + r.width / 2.0),
+                y: f64::from(r.y + r.height),
+            };
+            let object = &mut track.state;
+            if seen {
+                object.walk(foot, &self.lines);
+            }
+            if confirmed {
+                object.tell(class, tally);
+                object.stand(foot, class, &self.zones, tally);
             }
         }
     }
@@ -387,34 +389,32 @@ impl Counter {
 }
 
 impl Object {
-    fn step(
-        &mut self,
-        foot: Point,
-        confirmed: bool,
-        lines: &[Line],
-        zones: &[Polygon],
-        tally: &mut Tally,
-    ) {
-        let Some(class) = self.class.map(Class::index) else {
-            return;
-        };
+    /// It was seen here. A place that was only predicted crosses nothing: whoever stops at a line would
+    /// be carried over it and back.
+    fn walk(&mut self, foot: Point, lines: &[Line]) {
         self.lines.resize(lines.len(), AtLine::default());
-        self.zones.resize(zones.len(), false);
-        for ((at, line), crossings) in self.lines.iter_mut().zip(lines).zip(&mut tally.crossings) {
+        for (at, line) in self.lines.iter_mut().zip(lines) {
             match at.passage.step(line, foot) {
-                Some(Direction::Forward) => at.early[FORWARD] += 1,
-                Some(Direction::Backward) => at.early[BACKWARD] += 1,
+                Some(Direction::Forward) => at.untold[FORWARD] += 1,
+                Some(Direction::Backward) => at.untold[BACKWARD] += 1,
                 None => {}
             }
-            if confirmed {
-                for (sum, early) in crossings[class].iter_mut().zip(&mut at.early) {
-                    *sum = sum.saturating_add(std::mem::take(early));
-                }
+        }
+    }
+
+    /// Counts what it crossed.
+    fn tell(&mut self, class: usize, tally: &mut Tally) {
+        for (at, crossings) in self.lines.iter_mut().zip(&mut tally.crossings) {
+            for (sum, untold) in crossings[class].iter_mut().zip(&mut at.untold) {
+                *sum = sum.saturating_add(std::mem::take(untold));
             }
         }
-        if !confirmed {
-            return;
-        }
+    }
+
+    /// It is here, or ought to be: a detector misses some people on some frames, and a mean without them
+    /// would be too low by as much.
+    fn stand(&mut self, foot: Point, class: usize, zones: &[Polygon], tally: &mut Tally) {
+        self.zones.resize(zones.len(), false);
         for ((counted, zone), tallies) in self.zones.iter_mut().zip(zones).zip(&mut tally.zones) {
             if zone.contains(foot) {
                 let tally = &mut tallies[class];
@@ -429,3 +429,6 @@ impl Object {
 pub const COAST: i64 = 3 * SECOND / 2;
 const FORWARD: usize = 0;
 const BACKWARD: usize = 1;
+
+#[cfg(test)]
+mod tests;

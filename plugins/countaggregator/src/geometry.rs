@@ -105,7 +105,8 @@ impl Line {
     pub fn along(&self, p: Point) -> bool {
         let (dx, dy) = (self.to.x - self.from.x, self.to.y - self.from.y);
         let t = ((p.x - self.from.x) * dx + (p.y - self.from.y) * dy) / (self.length * self.length);
-        (0.0..=1.0).contains(&t)
+        // Feet cut at the lower edge of the frame lie exactly at the end of a line drawn down to it.
+        (-ROUNDING..=1.0 + ROUNDING).contains(&t)
     }
 }
 
@@ -231,3 +232,7 @@ fn meet((a, b): (Point, Point), (c, d): (Point, Point)) -> bool {
 /// How far beyond a line a point must be, as a share of the frame's height: 5 pixels of 576. Half the
 /// room there is where the line runs closer to the edge of the frame.
 const MARGIN: f64 = 5.0 / 576.0;
+const ROUNDING: f64 = 1e-9;
+
+#[cfg(test)]
+mod tests;

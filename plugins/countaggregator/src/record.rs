@@ -302,3 +302,89 @@ const LABELS: [(&str, Class); 17] = [
     ("bus", Class::Bus),
     ("coach", Class::Bus),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_with_a_fixed_order() {
+        let authority = Authority {
+            rules_version: Some("2026-11-01".into()),
+            purpose: Some("stats.traffic_counts".into()),
+            session: Some("s".into()),
+        };
+        let mut record = Record::new("cam-12", 0, 1_200_000_000_000, 5, &authority);
+        record.line(
+            "gare",
+            Class::Pedestrian,
+            Ok(42),
+            Err(Withheld::BelowMinCount),
+        );
+        record.line(
+            "gare",
+            Class::Scooter,
+            Err(Withheld::Unsupported),
+            Err(Withheld::Unsupported),
+        );
+        record.total("gare", Ok(42), Err(Withheld::Complementary));
+        record.zone("parvis", Class::Pedestrian, Ok(3.4));
+        record.zone("parvis", Class::Van, Err(Withheld::NotAllowed));
+        let expected = concat!(
+            r#"{"schema":"gst-privacy.counts","version":1,"#,
+            r#""window":{"from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:20:00Z"},"camera":"cam-12","#,
+            r#""lines":[{"name":"gare","class":"pedestrian","forward":42,"backward":null},"#,
+            r#"{"name":"gare","class":"scooter","forward":null,"backward":null}],"#,
+            r#""totals":[{"name":"gare","forward":42,"backward":null}],"#,
+            r#""zones":[{"name":"parvis","class":"pedestrian","mean":3.4},{"name":"parvis","class":"van","mean":null}],"#,
+            r#""suppressed":[{"name":"gare","class":"pedestrian","field":"backward","reason":"below min-count"},"#,
+            r#"{"name":"gare","class":"scooter","field":"forward","reason":"unsupported"},"#,
+            r#"{"name":"gare","class":"scooter","field":"backward","reason":"unsupported"},"#,
+            r#"{"name":"gare","field":"backward","reason":"would reveal a withheld count"},"#,
+            r#"{"name":"parvis","class":"van","field":"mean","reason":"not allowed by the purpose"}],"#,
+            r#""min_count":5,"rules_version":"2026-11-01","purpose":"stats.traffic_counts","session":"s"}"#,
+            "\n",
+        );
+        assert_eq!(record.to_json_line().unwrap(), expected);
+        let undeclared = Record::new("\"\n", 0, 1, 5, &Authority::default());
+        let line = undeclared.to_json_line().unwrap();
+        assert!(line.contains(r#""camera":"\"\n","#) && line.matches('\n').count() == 1);
+        assert!(line.contains(r#""rules_version":null,"purpose":null,"session":null"#));
+    }
+
+    #[test]
+    fn labels_are_never_merged_across_classes() {
+        for class in CLASSES {
+            assert_eq!(Class::from_label(class.nick()), Some(class));
+            assert_eq!(CLASSES[class.index()], class);
+            assert_eq!(serde_json::to_value(class).unwrap(), class.nick());
+        }
+        assert_eq!(Class::from_label("Person"), Some(Class::Pedestrian));
+        for label in ["", "face", "license plate", "dog", "traffic light", "train"] {
+            assert_eq!(Class::from_label(label), None, "{label}");
+        }
+        let coco = [
+            "person",
+            "bicycle",
+            "car",
+            "motorcycle",
+            "bus",
+            "truck",
+            "dog",
+        ];
+        let seen = ClassSet::from_labels(coco);
+        let unseen: Vec<_> = CLASSES.into_iter().filter(|&c| !seen.contains(c)).collect();
+        assert_eq!(unseen, [Class::Scooter, Class::Van], "COCO knows neither");
+        assert!(ClassSet::from_labels(["face"]).is_empty());
+        assert!(seen.and(ClassSet::from_labels(["van"])).is_empty());
+        assert!(CLASSES.into_iter().all(|c| ClassSet::ALL.contains(c)));
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(rfc3339(1_795_255_200_000_000_000), "2026-11-21T10:00:00Z");
+        for ns in [i64::MIN, i64::MAX, -1] {
+            assert!(rfc3339(ns).ends_with('Z'));
+        }
+    }
+}

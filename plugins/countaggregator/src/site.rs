@@ -412,3 +412,6 @@ const MIN_LENGTH: f64 = 0.01;
 const MIN_ROOM: f64 = 0.002;
 /// Smallest zone, as a share of the frame.
 const MIN_AREA: f64 = 0.005;
+
+#[cfg(test)]
+mod tests;

@@ -354,3 +354,6 @@ pub const MAX_GAP: i64 = 3 * SECOND;
 pub const MAX_UNSCANNED: f64 = 0.05;
 /// Most windows that wait for their publication.
 const MAX_PENDING: i64 = 4096;
+
+#[cfg(test)]
+mod tests;

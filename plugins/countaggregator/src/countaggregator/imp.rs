@@ -22,12 +22,9 @@
  *
  * Since: 0.1.0
  */
-use std::{
-    path::Path,
-    sync::{
-        Arc, LazyLock, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, LazyLock, Mutex,
+    atomic::{AtomicU64, Ordering},
 };
 
 use gst::{prelude::*, subclass::prelude::*};
@@ -35,9 +32,10 @@ use privacy_common::{PathNote, Proof, Purpose};
 
 use super::{
     CountAggregatorPad,
-    stream::{Job, Output, Refusal},
+    output::{self, Output},
+    settings::{Settings, properties},
+    stream::{Job, Refusal, Step},
 };
-use crate::{site::Site, window::ABSOLUTE_MIN_COUNT};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -47,37 +45,11 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     )
 });
 
-const DEFAULT_MIN_COUNT: u32 = 5;
-
-#[derive(Debug, Clone)]
-struct Settings {
-    config: Option<String>,
-    window: u64,
-    min_count: u32,
-    start_time: Option<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            config: None,
-            window: 0,
-            min_count: DEFAULT_MIN_COUNT,
-            start_time: None,
-        }
-    }
-}
-
 /// The element. No two of its locks, nor one of these and a pad's, are ever held together.
 pub struct CountAggregator {
-    src: gst::Pad,
+    output: Output,
     settings: Mutex<Settings>,
     job: Mutex<Option<Arc<Job>>>,
-    /// Stream start, caps and segment are out; guarded by the stream lock of `src`.
-    begun: AtomicBool,
-    segment_sent: AtomicBool,
-    eos_sent: AtomicBool,
-    published: AtomicU64,
     discarded: AtomicU64,
     next_pad: AtomicU64,
 }
@@ -96,15 +68,10 @@ impl ObjectSubclass for CountAggregator {
                 Self::catch_panic_pad_function(parent, || false, |imp| imp.src_query(pad, query))
             })
             .build();
-        src.use_fixed_caps();
         Self {
-            src,
+            output: Output::new(src),
             settings: Mutex::default(),
             job: Mutex::default(),
-            begun: AtomicBool::new(false),
-            segment_sent: AtomicBool::new(false),
-            eos_sent: AtomicBool::new(false),
-            published: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             next_pad: AtomicU64::new(0),
         }
@@ -123,7 +90,7 @@ impl CountAggregator {
             .collect()
     }
 
-    fn sink_chain(
+    pub(super) fn sink_chain(
         &self,
         pad: &CountAggregatorPad,
         buffer: gst::Buffer,
@@ -158,9 +125,7 @@ impl CountAggregator {
         gst::FlowError::Error
     }
 
-    /// Posts and pushes. The stream lock of the source pad keeps the buffers of several cameras and the
-    /// events before them in order, as `funnel` does; no other lock is held.
-    fn deliver(&self, output: Output) -> Result<gst::FlowSuccess, gst::FlowError> {
+    fn deliver(&self, output: Step) -> Result<gst::FlowSuccess, gst::FlowError> {
         for closed in &output.closed {
             if closed.discarded.is_some() {
                 self.discarded.fetch_add(1, Ordering::Relaxed);
@@ -169,30 +134,7 @@ impl CountAggregator {
             let message = gst::message::Element::builder(closed.into()).src(&*self.obj());
             let _ = self.obj().post_message(message.build());
         }
-        if output.records.is_empty() {
-            return Ok(gst::FlowSuccess::Ok);
-        }
-        let _in_order = self.src.stream_lock();
-        self.begin();
-        for record in output.records {
-            self.src.push(record)?;
-            self.published.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(gst::FlowSuccess::Ok)
-    }
-
-    /// Sends the events that come before everything else. The caller holds the source pad's stream lock.
-    fn begin(&self) {
-        if !self.begun.swap(true, Ordering::SeqCst) {
-            let id = self.src.create_stream_id(&*self.obj(), Some("counts"));
-            let start = gst::event::StreamStart::builder(&id).group_id(gst::GroupId::next());
-            self.src.push_event(start.build());
-            self.src.push_event(gst::event::Caps::new(&caps()));
-        }
-        if !self.segment_sent.swap(true, Ordering::SeqCst) {
-            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-            self.src.push_event(gst::event::Segment::new(&segment));
-        }
+        self.output.push(output.records)
     }
 
     fn end_if_all_did(&self) {
@@ -200,20 +142,22 @@ impl CountAggregator {
         let ended =
             |pad: &CountAggregatorPad| pad.imp().stream.lock().expect("no panic holds it").eos;
         if !cameras.is_empty() && cameras.iter().all(ended) {
-            let _in_order = self.src.stream_lock();
-            if !self.eos_sent.swap(true, Ordering::SeqCst) {
-                self.begin();
-                self.src.push_event(gst::event::Eos::new());
-            }
+            self.output.end();
         }
     }
 
     /// Nothing passes but the family's own: tags and other events can carry pictures and places.
-    fn sink_event(&self, pad: &CountAggregatorPad, event: gst::Event) -> bool {
+    pub(super) fn sink_event(&self, pad: &CountAggregatorPad, event: gst::Event) -> bool {
         use gst::EventView;
         let stream = || pad.imp().stream.lock().expect("no panic holds it");
         match event.view() {
-            EventView::Caps(caps) => stream().caps(caps.caps()),
+            EventView::Caps(caps) => {
+                let sized = stream().caps(caps.caps());
+                if !sized {
+                    let _ = self.refuse(pad, &Refusal::NoSize);
+                }
+                sized
+            }
             EventView::Segment(segment) => {
                 let timed = stream().segment(segment.segment());
                 if !timed {
@@ -224,16 +168,14 @@ impl CountAggregator {
             EventView::Gap(gap) => {
                 let (at, duration) = gap.get();
                 let Some(job) = self.job() else { return false };
-                let output = stream().gap(&job, at + duration.unwrap_or_default());
+                let output = stream().gap(&job, at.saturating_add(duration.unwrap_or_default()));
                 self.deliver(output).is_ok()
             }
-            EventView::FlushStart(_) => self.src.push_event(event),
+            EventView::FlushStart(_) => self.output.pad().push_event(event),
             EventView::FlushStop(_) => {
                 let Some(job) = self.job() else { return false };
                 let output = stream().flush(&job);
-                self.segment_sent.store(false, Ordering::SeqCst);
-                self.eos_sent.store(false, Ordering::SeqCst);
-                let passed = self.src.push_event(event);
+                let passed = self.output.flushed(event);
                 self.deliver(output).is_ok() && passed
             }
             EventView::Eos(_) => {
@@ -262,15 +204,15 @@ impl CountAggregator {
             stream.govern(&job, purpose.as_ref(), pad.imp().camera(), &pad.name())
         };
         if let Err(refusal) = governed {
+            // Received, and every frame is refused from now on. An event that is not received would be
+            // sent again, and refused again, with each frame.
             let _ = self.refuse(pad, &refusal);
-            return false;
+            return true;
         }
-        let _in_order = self.src.stream_lock();
-        self.begin();
-        self.src.push_event(event)
+        self.output.forward(event)
     }
 
-    fn sink_query(&self, pad: &CountAggregatorPad, query: &mut gst::QueryRef) -> bool {
+    pub(super) fn sink_query(&self, pad: &CountAggregatorPad, query: &mut gst::QueryRef) -> bool {
         if PathNote::is_audit(query) {
             PathNote {
                 counter: true,
@@ -278,7 +220,7 @@ impl CountAggregator {
                 ..PathNote::default()
             }
             .add_to(query);
-            return self.src.peer_query(query);
+            return self.output.pad().peer_query(query);
         }
         match query.view_mut() {
             gst::QueryViewMut::Allocation(allocation) => {
@@ -286,7 +228,7 @@ impl CountAggregator {
                 allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
                 true
             }
-            // Neither caps nor the position of the counts say anything about the video.
+            // Whatever else somebody asks of the video ends here with it.
             gst::QueryViewMut::Custom(_) => false,
             _ => gst::Pad::query_default(pad, Some(&*self.obj()), query),
         }
@@ -320,54 +262,14 @@ impl CountAggregator {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings.lock().expect("no panic holds it").clone();
-        let path = settings.config.filter(|path| !path.is_empty()).ok_or_else(|| {
-            gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("property `config` is not set; name the site file with the lines and zones of each camera | propriété `config` absente ; y nommer le fichier de site")
-            )
-        })?;
-        let text = std::fs::read_to_string(Path::new(&path)).map_err(|error| {
-            gst::error_msg!(
-                gst::ResourceError::OpenRead,
-                ("property `config`: cannot read \"{path}\": {error}; name a readable site file | propriété `config` : lecture impossible ; y nommer un fichier de site lisible")
-            )
-        })?;
-        let site = Site::parse(&text).map_err(|error| {
-            gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("property `config`: {path}: {error}")
-            )
-        })?;
-        if settings.min_count < ABSOLUTE_MIN_COUNT {
-            let value = settings.min_count;
-            let error = crate::window::LimitsError::MinCount { value };
-            return Err(gst::error_msg!(gst::ResourceError::Settings, ("{error}")));
-        }
-        let window = match settings.window {
-            0 => None,
-            window => Some(i64::try_from(window).unwrap_or(i64::MAX)),
-        };
-        let start = match settings.start_time.filter(|text| !text.is_empty()) {
-            None => None,
-            Some(text) => Some(start_time(&text).ok_or_else(|| {
-                gst::error_msg!(
-                    gst::ResourceError::Settings,
-                    ("property `start-time`: \"{text}\" is no RFC 3339 time; write it like 2026-11-21T10:00:00Z | propriété `start-time` : « {text} » n'est pas une date RFC 3339, par exemple 2026-11-21T10:00:00Z")
-                )
-            })?),
-        };
+        let job = settings.job()?;
         gst::info!(
             CAT,
             imp = self,
-            "{} cameras, window {window:?} ns",
-            site.cameras.len()
+            "{} cameras, window {:?} ns",
+            job.site.cameras.len(),
+            job.window
         );
-        let job = Job {
-            site,
-            window,
-            min_count: settings.min_count,
-            start,
-        };
         self.reset();
         *self.job.lock().expect("no panic holds it") = Some(Arc::new(job));
         Ok(())
@@ -378,12 +280,8 @@ impl CountAggregator {
         for pad in self.cameras() {
             *pad.imp().stream.lock().expect("no panic holds it") = Default::default();
         }
-        for flag in [&self.begun, &self.segment_sent, &self.eos_sent] {
-            flag.store(false, Ordering::SeqCst);
-        }
-        for count in [&self.published, &self.discarded] {
-            count.store(0, Ordering::Relaxed);
-        }
+        self.output.reset();
+        self.discarded.store(0, Ordering::Relaxed);
     }
 
     /// How it went. No count of anybody is in it: values leave in the records alone.
@@ -397,7 +295,7 @@ impl CountAggregator {
         gst::Structure::builder("stats")
             .field("frames", frames)
             .field("unscanned", unscanned)
-            .field("windows-published", self.published.load(Ordering::Relaxed))
+            .field("windows-published", self.output.published())
             .field("windows-discarded", self.discarded.load(Ordering::Relaxed))
             .build()
     }
@@ -405,45 +303,7 @@ impl CountAggregator {
 
 impl ObjectImpl for CountAggregator {
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            let defaults = Settings::default();
-            vec![
-                glib::ParamSpecString::builder("config")
-                    .nick("Site file")
-                    .blurb("TOML file with the lines and zones of each camera; must be set")
-                    .default_value(defaults.config.as_deref())
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecUInt64::builder("window")
-                    .nick("Window")
-                    .blurb("Length of a window in ns, aligned to UTC; 0 takes that of the site file, else 1200 s; at least 900 s unless the purpose says otherwise")
-                    .default_value(defaults.window)
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecUInt::builder("min-count")
-                    .nick("Minimum count")
-                    .blurb("Counts from 1 to this minus 1 are withheld; at least 3, and a purpose can raise it")
-                    .default_value(defaults.min_count)
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecString::builder("start-time")
-                    .nick("Start time")
-                    .blurb("Time of the first frame of recorded footage, RFC 3339; unset for live cameras, which take the clock's")
-                    .default_value(defaults.start_time.as_deref())
-                    .mutable_ready()
-                    .build(),
-                glib::ParamSpecUInt64::builder("windows")
-                    .nick("Windows")
-                    .blurb("Number of windows published since the start")
-                    .read_only()
-                    .build(),
-                glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
-                    .nick("Statistics")
-                    .blurb("Frames taken in, frames that no detector looked at, windows published and discarded; no counts of anybody")
-                    .read_only()
-                    .build(),
-            ]
-        });
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(properties);
         &PROPERTIES
     }
 
@@ -465,7 +325,7 @@ impl ObjectImpl for CountAggregator {
             "window" => settings.window.to_value(),
             "min-count" => settings.min_count.to_value(),
             "start-time" => settings.start_time.to_value(),
-            "windows" => self.published.load(Ordering::Relaxed).to_value(),
+            "windows" => self.output.published().to_value(),
             "stats" => self.stats().to_value(),
             _ => pspec.default_value().clone(),
         }
@@ -474,7 +334,7 @@ impl ObjectImpl for CountAggregator {
     fn constructed(&self) {
         self.parent_constructed();
         // The source pad is added once and its name is free.
-        let _ = self.obj().add_pad(&self.src);
+        let _ = self.obj().add_pad(self.output.pad());
     }
 }
 
@@ -525,7 +385,7 @@ impl ElementImpl for CountAggregator {
                 "src",
                 gst::PadDirection::Src,
                 gst::PadPresence::Always,
-                &caps(),
+                &output::caps(),
             );
             // Both are well formed.
             sink.into_iter().chain(src).collect()
@@ -549,22 +409,7 @@ impl ElementImpl for CountAggregator {
                 }
             },
         };
-        let pad = gst::PadBuilder::<CountAggregatorPad>::from_template(template)
-            .name(name)
-            .chain_function(|pad, parent, buffer| {
-                Self::catch_panic_pad_function(
-                    parent,
-                    || Err(gst::FlowError::Error),
-                    |imp| imp.sink_chain(pad, buffer),
-                )
-            })
-            .event_function(|pad, parent, event| {
-                Self::catch_panic_pad_function(parent, || false, |imp| imp.sink_event(pad, event))
-            })
-            .query_function(|pad, parent, query| {
-                Self::catch_panic_pad_function(parent, || false, |imp| imp.sink_query(pad, query))
-            })
-            .build();
+        let pad = CountAggregatorPad::new(template, &name);
         self.obj().add_pad(&pad).ok()?;
         self.obj().child_added(&pad, &pad.name());
         Some(pad.upcast())
@@ -593,15 +438,4 @@ impl ElementImpl for CountAggregator {
         }
         Ok(success)
     }
-}
-
-fn caps() -> gst::Caps {
-    gst::Caps::builder("application/x-json")
-        .field("format", "privacy-counts")
-        .build()
-}
-
-fn start_time(text: &str) -> Option<i64> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    i64::try_from(time.as_nanosecond()).ok()
 }

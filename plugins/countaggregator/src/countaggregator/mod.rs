@@ -6,7 +6,9 @@ use glib::prelude::*;
 use crate::window::Discard;
 
 mod imp;
+mod output;
 mod pad;
+mod settings;
 mod stream;
 
 glib::wrapper! {

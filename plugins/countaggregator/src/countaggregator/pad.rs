@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex};
 
 use gst::{prelude::*, subclass::prelude::*};
 
-use super::stream::Stream;
+use super::{imp::CountAggregator, stream::Stream};
 
 /// A sink pad of the element.
 #[derive(Default)]
@@ -20,6 +20,36 @@ impl CountAggregatorPad {
     /// The name of the camera that the user gave this pad.
     pub fn camera(&self) -> Option<String> {
         self.camera.lock().expect("no panic holds it").clone()
+    }
+}
+
+impl super::CountAggregatorPad {
+    /// A pad whose frames, events and queries go to the element.
+    pub fn new(template: &gst::PadTemplate, name: &str) -> Self {
+        gst::PadBuilder::<Self>::from_template(template)
+            .name(name)
+            .chain_function(|pad, parent, buffer| {
+                CountAggregator::catch_panic_pad_function(
+                    parent,
+                    || Err(gst::FlowError::Error),
+                    |imp| imp.sink_chain(pad, buffer),
+                )
+            })
+            .event_function(|pad, parent, event| {
+                CountAggregator::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |imp| imp.sink_event(pad, event),
+                )
+            })
+            .query_function(|pad, parent, query| {
+                CountAggregator::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |imp| imp.sink_query(pad, query),
+                )
+            })
+            .build()
     }
 }
 

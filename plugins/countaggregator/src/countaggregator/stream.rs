@@ -73,14 +73,21 @@ pub enum Refusal {
     Limits(#[from] LimitsError),
     /// The stream cannot be placed in time.
     #[error(
-        "the stream has no segment in time format: put a parser or `identity single-segment=true` before countaggregator"
+        "the stream has no segment in time format; put a parser or `identity single-segment=true` before countaggregator \
+         | le flux n'a pas de segment en temps ; placer un analyseur ou `identity single-segment=true` avant countaggregator"
     )]
     NoTime,
+    /// The lines cannot be placed in the image.
+    #[error(
+        "the caps of the stream have no width and height; put a videoconvert before countaggregator \
+         | les caps du flux sont sans largeur ni hauteur ; placer un videoconvert avant countaggregator"
+    )]
+    NoSize,
 }
 
 /// What a step of the stream gives out.
 #[derive(Debug, Default)]
-pub struct Output {
+pub struct Step {
     /// Messages to post.
     pub closed: Vec<WindowClosed>,
     /// Buffers to push.
@@ -218,7 +225,7 @@ impl Stream {
                     limits,
                     authority,
                     allowed,
-                ))
+                ));
             }
         }
         self.camera = camera;
@@ -231,16 +238,14 @@ impl Stream {
     }
 
     /// Reads the metas of a frame and counts. The frame itself is not kept.
-    pub fn frame(&mut self, job: &Job, frame: &gst::BufferRef) -> Result<Output, Refusal> {
+    pub fn frame(&mut self, job: &Job, frame: &gst::BufferRef) -> Result<Step, Refusal> {
         let segment = self.segment.clone().ok_or(Refusal::NoTime)?;
-        let (Some((width, height)), Some(_)) = (self.size, &self.counter) else {
-            return Err(Refusal::NoTime);
-        };
+        let (width, height) = self.size.ok_or(Refusal::NoSize)?;
         self.frames += 1;
         let Some(instant) = self.instant(job, &segment, frame.pts()) else {
             // Outside its segment: nobody would see this frame either.
             self.unscanned += 1;
-            return Ok(Output::default());
+            return Ok(Step::default());
         };
         let found;
         let look = match self.usable(frame) {
@@ -264,7 +269,7 @@ impl Stream {
     }
 
     /// Time passes until `at` (a time of the segment) without a frame.
-    pub fn gap(&mut self, job: &Job, at: gst::ClockTime) -> Output {
+    pub fn gap(&mut self, job: &Job, at: gst::ClockTime) -> Step {
         // Before the first frame there is nothing that a gap could interrupt.
         if let (Some(segment), Some(_)) = (self.segment.clone(), self.last)
             && let Some(instant) = self.instant(job, &segment, Some(at))
@@ -276,7 +281,7 @@ impl Stream {
     }
 
     /// The pad is at its end: what is whole is due.
-    pub fn end(&mut self) -> Output {
+    pub fn end(&mut self) -> Step {
         self.eos = true;
         if let Some(counter) = &mut self.counter {
             counter.end();
@@ -285,7 +290,7 @@ impl Stream {
     }
 
     /// The pad was flushed. Recorded footage keeps its place in time, a live stream takes the clock's.
-    pub fn flush(&mut self, job: &Job) -> Output {
+    pub fn flush(&mut self, job: &Job) -> Step {
         self.eos = false;
         self.segment = None;
         self.analysed = None;
@@ -346,9 +351,9 @@ impl Stream {
         Some(instant)
     }
 
-    fn output(&mut self, ended: bool) -> Output {
+    fn output(&mut self, ended: bool) -> Step {
         let Some(counter) = &mut self.counter else {
-            return Output::default();
+            return Step::default();
         };
         let camera = &self.camera;
         let closed = counter
@@ -371,7 +376,7 @@ impl Stream {
         while let Some(due) = counter.take_due(ended) {
             records.extend(self.last.and_then(|now| buffer(&due, now)));
         }
-        Output { closed, records }
+        Step { closed, records }
     }
 }
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The element, with pushed frames that carry detections and stamps.
 
+mod refusals;
+mod stream;
+mod windows;
+
 use std::sync::Once;
 
 use gst::prelude::*;
 use gst_check::Harness;
 use gstcountaggregator::WindowClosed;
 use privacy_common::{
-    Detection, DetectorUse, Mask, Purpose, ScanStamp, SinkClass, StatisticsLimits, attach,
+    AuditAnswer, AuditRequest, Detection, DetectorUse, Mask, PathNote, Proof, Purpose, ScanStamp,
+    SinkClass, StatisticsLimits, attach,
 };
 
 const SITE: &str = r#"
@@ -179,68 +184,30 @@ fn with_bus(element: &gst::Element) -> gst::Bus {
     bus
 }
 
-#[test]
-fn windows_are_published_after_their_delay_and_hold_no_small_counts() {
-    let file = site(SITE);
-    let element = element(&file);
-    element.set_property("window", 60_000_000_000u64);
-    let bus = with_bus(&element);
-    let mut h = harness(&element, Some(purpose(60)));
-    // Six cross in the first minute, one in the second, two within a second of each other in the third.
-    push(&mut h, 0, 60, &[2, 7, 12, 17, 22, 27]);
-    push(&mut h, 60, 89, &[70]);
-    assert!(pull(&mut h).is_empty(), "nothing before the delay is over");
-    push(&mut h, 89, 91, &[]);
-    let first = pull(&mut h);
-    let [(buffer, line)] = &first[..] else {
-        panic!("one window: {first:?}")
-    };
-    assert_eq!(buffer.pts(), Some(gst::ClockTime::from_seconds(60)));
-    assert_eq!(buffer.duration(), Some(gst::ClockTime::from_seconds(60)));
-    println!("{line}");
-    assert!(line.contains(
-        r#""window":{"from":"2026-11-21T10:00:00Z","to":"2026-11-21T10:01:00Z"},"camera":"cam-12""#
-    ));
-    assert!(line.contains(r#"{"name":"gare","class":"pedestrian","forward":0,"backward":6}"#));
-    assert!(line.contains(r#"{"name":"gare","class":"car","forward":0,"backward":0}"#));
-    // The purpose allows bicycles and this detector sees none; it sees no vans and none are allowed.
-    assert!(
-        line.contains(
-            r#"{"name":"gare","class":"bicycle","field":"forward","reason":"unsupported"}"#
-        )
-    );
-    assert!(line.contains(
-        r#"{"name":"gare","class":"van","field":"forward","reason":"not allowed by the purpose"}"#
-    ));
-    assert!(line.contains(r#""totals":[{"name":"gare","forward":0,"backward":6}]"#));
-    assert!(line.contains(r#""min_count":5,"rules_version":"2026-11","purpose":"stats.traffic_counts","session":"00000000-0000-4000-8000-000000000001"}"#));
-    assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
+fn error(bus: &gst::Bus) -> Option<String> {
+    bus.iter().find_map(|m| match m.view() {
+        gst::MessageView::Error(e) => Some(e.error().to_string()),
+        _ => None,
+    })
+}
 
-    push(&mut h, 91, 180, &[130, 131]);
-    assert!(h.push_event(gst::event::Eos::new()));
-    let rest = pull(&mut h);
-    assert_eq!(
-        rest.len(),
-        2,
-        "at the end whole windows are published at once"
-    );
-    for (_, line) in &rest {
-        assert!(
-            line.contains(r#"{"name":"gare","class":"pedestrian","forward":0,"backward":null}"#),
-            "{line}"
-        );
-        assert!(line.contains(
-            r#"{"name":"gare","class":"pedestrian","field":"backward","reason":"below min-count"}"#
-        ));
-        assert!(line.contains(r#""totals":[{"name":"gare","forward":0,"backward":null}]"#));
-        assert!(line.contains(r#"{"name":"parvis","class":"pedestrian","mean":null}"#));
+/// Pushes one frame and returns the error that the element posted.
+fn refusal(element: &gst::Element, purpose: Option<Purpose>) -> String {
+    let bus = with_bus(element);
+    let mut h = Harness::with_element(element, Some("sink_%u"), Some("src"));
+    h.set_src_caps(caps());
+    if let Some(purpose) = purpose {
+        h.push_event(purpose.to_event());
     }
-    let closed = messages(&bus);
-    assert_eq!(closed.len(), 3);
-    assert!(
-        closed
-            .iter()
-            .all(|c| c.camera == "cam-12" && c.discarded.is_none())
+    let pushed = h.push(frame(gst::ClockTime::ZERO, &[], true));
+    assert_eq!(pushed, Err(gst::FlowError::Error));
+    let text = error(&bus).expect("an error is posted");
+    assert!(text.contains('|'), "in both languages: {text}");
+    assert_eq!(
+        h.push(frame(FRAME, &[], true)),
+        Err(gst::FlowError::Error),
+        "and stays refused"
     );
-    assert_eq!(element.property::<u64>("windows"), 3);
+    assert!(error(&bus).is_none(), "said once");
+    text
 }
