@@ -7,7 +7,8 @@ use std::{
 };
 
 use privacy_register::{
-    AppendError, Entry, EntryError, Model, OpenError, Operation, Phase, Register, SignedCheckpoint,
+    AppendError, Entry, EntryError, MAX_ENTRY_SIZE, Model, OpenError, Operation, Phase, Register,
+    SignedCheckpoint,
 };
 use serde_json::json;
 
@@ -18,6 +19,9 @@ use crate::{
 
 /// Sink classes of a mandate that allow looking only.
 const DISPLAYS: [&str; 3] = ["csu-display", "internal-secured", "internal-unsecured"];
+
+/// Longest opening entry in bytes; the closing one says the same and what came of it.
+const MAX_OPENING: usize = MAX_ENTRY_SIZE - 8 * 1024;
 
 /// A register, and the run that is going on.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ struct Run {
     has_location: bool,
     sessions: Vec<Session>,
     times: Times,
+    /// Something was not taken in: whatever comes after, the run did not end well.
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -184,6 +190,7 @@ impl Journal {
             has_location: location.is_some(),
             sessions: Vec::new(),
             times: Times::default(),
+            failed: false,
         });
         self.next_probe = None;
         Ok(())
@@ -272,6 +279,11 @@ impl Journal {
                 json!({"exit_gate": request.exit_gate, "counter": request.counter}),
             );
         }
+        // What does not leave room for the closing entry could be opened and never closed.
+        let length = serde_json::to_vec(&entry).map_or(usize::MAX, |bytes| bytes.len());
+        if length > MAX_OPENING {
+            return Err(EntryError::TooLong(length).into());
+        }
         let index = self.register.append(&entry)?;
         if !alone {
             run.sessions.push(Session {
@@ -290,6 +302,11 @@ impl Journal {
     ///
     /// When the register cannot be written. Nothing may be taken in.
     pub fn before_bytes(&mut self, camera: &str) -> Result<Option<Opened>, JournalError> {
+        let result = self.open_or_probe(camera);
+        self.note(result)
+    }
+
+    fn open_or_probe(&mut self, camera: &str) -> Result<Option<Opened>, JournalError> {
         let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
         let now = Instant::now();
         if !run.sessions.is_empty() {
@@ -326,7 +343,16 @@ impl Journal {
     /// When they cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
         let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
-        Ok(run.output.write(bytes)?)
+        let result = run.output.write(bytes).map_err(JournalError::from);
+        self.note(result)
+    }
+
+    /// Remembers a failure until the end of the run.
+    fn note<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
+        if let (Err(_), Some(run)) = (&result, &mut self.run) {
+            run.failed = true;
+        }
+        result
     }
 
     /// Notes the time of a buffer, in nanoseconds.
@@ -347,7 +373,8 @@ impl Journal {
     /// Without a file, or when it cannot be written.
     pub fn seek(&mut self, position: u64) -> Result<(), JournalError> {
         let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
-        Ok(run.output.seek(position)?)
+        let result = run.output.seek(position).map_err(JournalError::from);
+        self.note(result)
     }
 
     /// Ends the run: the file first, then the closing entries, so that no entry speaks of a file that is
@@ -371,6 +398,7 @@ impl Journal {
             run.output.discard();
             return Ok(None);
         }
+        let interrupted = interrupted || run.failed;
         let output = run.output.finish()?;
         let mut sessions = Vec::new();
         for session in &run.sessions {
@@ -592,6 +620,37 @@ mod tests {
             .filter(|n| n.ends_with(".part"))
             .collect();
         assert_eq!(left.len(), 1);
+    }
+
+    #[test]
+    fn a_run_that_failed_once_is_closed_as_interrupted() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, dir) = journal(tmp.path());
+        journal.begin(None).unwrap();
+        journal.before_bytes("").unwrap();
+        journal.write(b"abc").unwrap();
+        assert!(journal.seek(0).is_err(), "no file");
+        let ended = journal.end("", |_| None, false).unwrap().unwrap();
+        assert!(ended.sessions[0].interrupted);
+        assert!(records(&dir)[1].entry.interrupted);
+    }
+
+    #[test]
+    fn an_entry_that_could_not_be_closed_is_not_opened() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (mut journal, _dir) = journal(tmp.path());
+        journal.begin(Some(&tmp.path().join("piece"))).unwrap();
+        let mut request = extract();
+        let long = |n: usize| extract().entry.replace("réquisition 12", &"m".repeat(n));
+        request.entry = long(60_000);
+        assert!(matches!(
+            journal.request(&request),
+            Err(JournalError::Entry(EntryError::TooLong(_)))
+        ));
+        request.entry = long(MAX_OPENING - 1000);
+        journal.request(&request).unwrap();
+        journal.write(b"x").unwrap();
+        assert!(journal.end(&"v".repeat(100), |_| None, false).is_ok());
     }
 
     #[test]

@@ -137,13 +137,15 @@ impl Output {
     ///
     /// When the file cannot be written. The run is over then.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        if let Some(file) = &mut self.file {
-            file.writer
-                .write_all(bytes)
-                .map_err(|source| OutputError::Io {
-                    path: file.location.clone(),
-                    source,
-                })?;
+        if let Some(file) = &mut self.file
+            && let Err(source) = file.writer.write_all(bytes)
+        {
+            // Who knows how much of it arrived: only the file itself does.
+            self.rewritten = true;
+            return Err(OutputError::Io {
+                path: file.location.clone(),
+                source,
+            });
         }
         if !self.rewritten {
             self.hash.update(bytes);
