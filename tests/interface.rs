@@ -63,7 +63,9 @@ fn g4_no_property_switches_a_refusal_off() {
     for name in ELEMENTS {
         let element = gst::ElementFactory::make(name).build().unwrap();
         for spec in own_properties(&element) {
-            for word in ["override", "force", "bypass", "insecure", "unsafe", "recogni", "embed", "alert"] {
+            for word in [
+                "override", "force", "bypass", "insecure", "unsafe", "recogni", "embed", "alert",
+            ] {
                 assert!(!spec.name().contains(word), "{name}.{}", spec.name());
             }
         }
@@ -87,8 +89,13 @@ fn describe(name: &str, out: &mut String) -> std::fmt::Result {
     let element = factory.create().build().unwrap();
     writeln!(out, "{name}")?;
     writeln!(out, "  type {}", element.type_())?;
-    writeln!(out, "  class {}", factory.metadata("klass").unwrap_or_default())?;
-    let mut templates: Vec<_> = factory.static_pad_templates().iter().collect();
+    writeln!(
+        out,
+        "  class {}",
+        factory.metadata("klass").unwrap_or_default()
+    )?;
+    let list = factory.static_pad_templates();
+    let mut templates: Vec<_> = list.iter().collect();
     templates.sort_by_key(|t| t.name_template().to_owned());
     for template in templates {
         writeln!(
@@ -105,7 +112,14 @@ fn describe(name: &str, out: &mut String) -> std::fmt::Result {
     for spec in own_properties(&element) {
         let default = spec.default_value().transform::<String>().map_or_else(
             |_| format!("{:?}", spec.default_value()),
-            |v| format!("{:?}", v.get::<Option<String>>().unwrap_or_default().unwrap_or_default()),
+            |v| {
+                format!(
+                    "{:?}",
+                    v.get::<Option<String>>()
+                        .unwrap_or_default()
+                        .unwrap_or_default()
+                )
+            },
         );
         writeln!(
             out,
@@ -165,7 +179,12 @@ fn range(spec: &glib::ParamSpec) -> String {
         glib::ParamSpecDouble
     );
     if let Some(s) = spec.downcast_ref::<glib::ParamSpecEnum>() {
-        let values: Vec<_> = s.enum_class().values().iter().map(|v| v.nick().to_owned()).collect();
+        let values: Vec<_> = s
+            .enum_class()
+            .values()
+            .iter()
+            .map(|v| v.nick().to_owned())
+            .collect();
         return format!(" one of {}", values.join("|"));
     }
     String::new()

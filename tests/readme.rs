@@ -21,7 +21,11 @@ fn commands() -> Vec<Line> {
     for (index, line) in readme.lines().enumerate() {
         if line.starts_with("```") {
             inside = !inside && line == "```sh";
-            assert!(open.is_none(), "README.md:{}: command not finished", index + 1);
+            assert!(
+                open.is_none(),
+                "README.md:{}: command not finished",
+                index + 1
+            );
             continue;
         }
         if !inside || line.trim().is_empty() || line.starts_with('#') {
@@ -53,7 +57,9 @@ fn pipeline(line: &Line) -> Option<String> {
     let text = text.strip_prefix("gst-launch-1.0 ")?;
     let mut text = text.trim_start();
     while let Some(rest) = text.strip_prefix('-') {
-        text = rest.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
+        text = rest
+            .split_once(' ')
+            .map_or("", |(_, rest)| rest.trim_start());
     }
     Some(text.to_owned())
 }
@@ -78,7 +84,7 @@ fn every_pipeline_of_the_readme_is_parsed() {
 fn every_pipeline_of_the_readme_runs() {
     const TEST: &str = "every_pipeline_of_the_readme_runs";
     init();
-    let (Some(_), Some(_), Some(clip)) = (
+    let (Some(runtime), Some(_), Some(clip)) = (
         asset(TEST, "libonnxruntime.so"),
         asset(TEST, "nanodet.onnx"),
         asset(TEST, "vtest.avi"),
@@ -94,16 +100,30 @@ fn every_pipeline_of_the_readme_runs() {
         let description = description
             .replace("examples/out", site.path().to_str().unwrap())
             .replace("examples/assets", assets.to_str().unwrap())
-            .replace("examples/site.toml", root().join("examples/site.toml").to_str().unwrap())
+            .replace(
+                "examples/site.toml",
+                root().join("examples/site.toml").to_str().unwrap(),
+            )
+            // The README sets ORT_DYLIB_PATH; a test must not change the environment of the others.
+            .replace(
+                "onnxdetector ",
+                &format!("onnxdetector runtime-library={} ", runtime.display()),
+            )
             .replace("autovideosink", "fakesink sync=false");
         run(line.number, &description, site.path());
     }
     let report = privacy_register_verify(&site);
-    assert!(report >= 8, "four sessions opened and closed: {report} entries");
+    assert!(
+        report >= 8,
+        "four sessions opened and closed: {report} entries"
+    );
 }
 
 fn run(number: usize, description: &str, folder: &Path) {
-    let pipeline = gst::parse::launch(description).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let pipeline = gst::parse::launch(description)
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
     let bus = pipeline.bus().unwrap();
     pipeline.set_state(gst::State::Playing).ok();
     let end = bus.timed_pop_filtered(
@@ -163,8 +183,16 @@ fn privacyctl_takes(arguments: &[&str], place: &str) {
         return;
     };
     let subcommands: Vec<_> = arguments.iter().take(2).copied().collect();
-    let output = Command::new(tool).args(&subcommands).arg("--help").output().unwrap();
-    assert!(output.status.success(), "{place}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(tool)
+        .args(&subcommands)
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{place}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let help = String::from_utf8_lossy(&output.stdout);
     for flag in arguments.iter().filter(|a| a.starts_with("--")) {
         let flag = flag.split('=').next().unwrap();

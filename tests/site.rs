@@ -46,8 +46,9 @@ impl Site {
             key,
         };
         for name in ["live_view", "publication", "statistics", "requisition"] {
-            let text = std::fs::read_to_string(root().join(format!("examples/mandates/{name}.toml")))
-                .expect("the example forms are in the repository");
+            let text =
+                std::fs::read_to_string(root().join(format!("examples/mandates/{name}.toml")))
+                    .expect("the example forms are in the repository");
             site.sign(name, &text, jiff::Timestamp::now());
         }
         site
