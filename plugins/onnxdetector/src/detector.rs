@@ -95,6 +95,7 @@ impl Detector {
     /// What the following frames look like: width and height in pixels, and their samples.
     pub fn set_format(&mut self, frame: (u32, u32), format: &Format) -> Result<(), ScanError> {
         self.preprocessor = None;
+        self.model.fit(frame)?;
         let preprocessor = Preprocessor::new(frame, format, self.model.input);
         preprocessor.fill_border(self.model.tensor()?)?;
         self.preprocessor = Some(preprocessor);

@@ -51,7 +51,8 @@ pub enum LabelError {
     },
 }
 
-/// The labels of a model: from the text of `label-file`, else from its metadata, else the 80 of COCO.
+/// The labels of a model: from the text of `label-file`, else from its metadata, else what its family is
+/// trained for (CenterFace: `face`), else the 80 of COCO.
 pub fn find(
     file: Option<&str>,
     metadata: Option<&str>,
@@ -64,6 +65,8 @@ pub fn find(
         let labels = serde_json::from_str::<Vec<String>>(json)
             .map_err(|e| LabelError::Metadata(e.to_string()))?;
         ("the metadata `labels` of the model", labels)
+    } else if let Decoder::CenterFace(_) = decoder {
+        ("CenterFace", vec!["face".to_owned()])
     } else if classes == COCO.len() {
         ("COCO", COCO.map(str::to_owned).to_vec())
     } else {

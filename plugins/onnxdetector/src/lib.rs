@@ -7,7 +7,8 @@
 //!     ! onnxdetector model-file=nanodet.onnx ! wgpublur ! autovideosink
 //! ```
 //!
-//! The element is in [`onnxdetector`]; the other modules know nothing of GStreamer.
+//! It reads NanoDet, YOLOX and CenterFace models through ONNX Runtime, which is loaded when the first
+//! element starts. The element is in [`onnxdetector`]; the other modules know nothing of GStreamer.
 #![forbid(unsafe_code)]
 
 pub mod biometrics;

@@ -51,6 +51,8 @@ pub struct Model {
     pub decoder: Decoder,
     /// What its input expects.
     pub input: InputSpec,
+    /// The file leaves the size of the input free.
+    free_size: bool,
     session: Session,
     /// Owned and refilled in place: an input that borrows its memory must not be cloned or bound
     /// (this version of `ort` then waits for ever).
@@ -102,7 +104,7 @@ pub enum LoadError {
     },
     /// The model wants something else than one picture.
     #[error(
-        "model-file \"{path}\" has the inputs {inputs}: one float32 picture of 1x3xheightxwidth with fixed sizes is expected"
+        "model-file \"{path}\" has the inputs {inputs}: one float32 picture of 1x3xheightxwidth is expected, both sizes fixed or, for CenterFace, both free"
     )]
     Input {
         /// Its value.
@@ -178,10 +180,12 @@ impl Model {
             refusal,
         };
         biometrics::check(&outputs, &claims).map_err(refused)?;
-        let (width, height) = picture(&inputs).ok_or_else(|| LoadError::Input {
+        let unfit = || LoadError::Input {
             path: path.clone(),
             inputs: crate::decode::describe(&inputs),
-        })?;
+        };
+        let picture = picture(&inputs).ok_or_else(unfit)?;
+        let (width, height) = picture.unwrap_or((FREE_SIDE, FREE_SIDE));
         let decoder = match Decoder::find(request.family, (width, height), &outputs) {
             Ok(decoder) => decoder,
             Err(error) => {
@@ -189,6 +193,10 @@ impl Model {
                 return Err(LoadError::Decoder { path, error });
             }
         };
+        let free_size = picture.is_none();
+        if free_size && !matches!(decoder, Decoder::CenterFace(_)) {
+            return Err(unfit());
+        }
         let labels = labels::find(label_text.as_deref(), label_json.as_deref(), &decoder)?;
         // Once more with the labels that count, which may come from the label file.
         let claims = Claims {
@@ -197,17 +205,35 @@ impl Model {
         };
         biometrics::check(&[], &claims).map_err(refused)?;
 
-        let shape = [1, 3, height as usize, width as usize];
-        let tensor = Tensor::<f32>::new(&Allocator::default(), shape).map_err(unloadable)?;
+        let tensor = tensor(width, height).map_err(unloadable)?;
         Ok(Self {
             runtime,
             labels,
             sha256,
             input: decoder.input(width, height),
             decoder,
+            free_size,
             session,
             tensor,
         })
+    }
+
+    /// Chooses the size of the input for frames of `frame` (width, height) pixels, where the file leaves it
+    /// free: the longer side becomes 640 pixels, both a multiple of 32.
+    pub fn fit(&mut self, frame: (u32, u32)) -> Result<(), RunError> {
+        if !self.free_size {
+            return Ok(());
+        }
+        let longer = f64::from(frame.0.max(frame.1).max(1));
+        let side = |size: u32| {
+            let scaled = f64::from(size) * f64::from(FREE_SIDE) / longer;
+            (scaled.ceil() as u32).div_ceil(32).max(1) * 32
+        };
+        let (width, height) = (side(frame.0), side(frame.1));
+        self.tensor = tensor(width, height)?;
+        self.decoder.resize(width, height)?;
+        self.input = self.decoder.input(width, height);
+        Ok(())
     }
 
     /// The input, to be refilled in place before [`Model::run`].
@@ -302,13 +328,22 @@ fn declared(outlet: &Outlet) -> Output {
     }
 }
 
-/// Width and height of the one input, if it is a picture of fixed size.
-fn picture(inputs: &[Output]) -> Option<(u32, u32)> {
+fn tensor(width: u32, height: u32) -> Result<Tensor<f32>, ort::Error> {
+    let shape = [1, 3, height as usize, width as usize];
+    Tensor::new(&Allocator::default(), shape)
+}
+
+/// Longer side of an input whose size is free: more costs more and finds smaller faces.
+const FREE_SIDE: u32 = 640;
+
+/// Width and height of the one input if it is a picture; `Some(None)` where both are free.
+fn picture(inputs: &[Output]) -> Option<Option<(u32, u32)>> {
     let [input] = inputs else { return None };
     match input.shape[..] {
+        [1 | -1, 3, ..=-1, ..=-1] if input.float32 => Some(None),
         [1 | -1, 3, height, width] if input.float32 => {
             let side = |d: i64| u32::try_from(d).ok().filter(|d| (1..=8192).contains(d));
-            Some((side(width)?, side(height)?))
+            Some(Some((side(width)?, side(height)?)))
         }
         _ => None,
     }

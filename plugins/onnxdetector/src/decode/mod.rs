@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the model's outputs to candidates, one module per family of models.
 
+pub mod centerface;
 pub mod nanodet;
 pub mod yolox;
 
@@ -24,6 +25,8 @@ pub enum Family {
     NanoDet,
     /// YOLOX: one tensor of boxes, objectness and class scores, not yet decoded.
     Yolox,
+    /// CenterFace: heat map, scale and offset of faces.
+    CenterFace,
 }
 
 /// How the outputs of one model are read.
@@ -33,6 +36,8 @@ pub enum Decoder {
     NanoDet(nanodet::Head),
     /// See [`yolox`].
     Yolox(yolox::Head),
+    /// See [`centerface`].
+    CenterFace(centerface::Head),
 }
 
 /// What a frame's outputs hold.
@@ -59,7 +64,7 @@ pub struct Wanted<'a> {
 pub enum DecodeError {
     /// No decoder fits: this is no detector that the element can read.
     #[error(
-        "the outputs {0} are those of no known detector: known are NanoDet (cls_S and dis_S for each stride S) and YOLOX (one output 1 x cells x (5 + classes), not decoded)"
+        "the outputs {0} are those of no known detector: known are NanoDet (cls_S and dis_S for each stride S), YOLOX (one output 1 x cells x (5 + classes), not decoded) and CenterFace (heat, scale, offset, landmarks)"
     )]
     Unknown(String),
     /// The decoder that was asked for does not fit.
@@ -94,6 +99,7 @@ impl Decoder {
     ) -> Result<Self, DecodeError> {
         let nanodet = || nanodet::Head::find(input, outputs).map(Self::NanoDet);
         let yolox = || yolox::Head::find(input, outputs).map(Self::Yolox);
+        let centerface = || centerface::Head::find(input, outputs).map(Self::CenterFace);
         let mismatch = |decoder| {
             move |why| DecodeError::Mismatch {
                 decoder,
@@ -104,8 +110,10 @@ impl Decoder {
         match family {
             Some(Family::NanoDet) => nanodet().map_err(mismatch("nanodet")),
             Some(Family::Yolox) => yolox().map_err(mismatch("yolox")),
+            Some(Family::CenterFace) => centerface().map_err(mismatch("centerface")),
             None => nanodet()
                 .or_else(|_| yolox())
+                .or_else(|_| centerface())
                 .map_err(|_| DecodeError::Unknown(describe(outputs))),
         }
     }
@@ -115,6 +123,7 @@ impl Decoder {
         match self {
             Self::NanoDet(_) => "nanodet",
             Self::Yolox(_) => "yolox",
+            Self::CenterFace(_) => "centerface",
         }
     }
 
@@ -123,6 +132,7 @@ impl Decoder {
         match self {
             Self::NanoDet(head) => head.classes(),
             Self::Yolox(head) => head.classes(),
+            Self::CenterFace(_) => 1,
         }
     }
 
@@ -131,6 +141,7 @@ impl Decoder {
         match self {
             Self::NanoDet(head) => head.outputs(),
             Self::Yolox(head) => head.outputs(),
+            Self::CenterFace(head) => head.outputs(),
         }
     }
 
@@ -139,6 +150,22 @@ impl Decoder {
         match self {
             Self::NanoDet(_) => nanodet::input(width, height),
             Self::Yolox(_) => yolox::input(width, height),
+            Self::CenterFace(_) => centerface::input(width, height),
+        }
+    }
+
+    /// Takes another size of the input, of a model that leaves it free.
+    pub fn resize(&mut self, width: u32, height: u32) -> Result<(), DecodeError> {
+        match self {
+            Self::CenterFace(head) => {
+                head.resize((width, height))
+                    .map_err(|why| DecodeError::Mismatch {
+                        decoder: "centerface",
+                        outputs: String::new(),
+                        why,
+                    })
+            }
+            Self::NanoDet(_) | Self::Yolox(_) => Ok(()),
         }
     }
 
@@ -151,6 +178,7 @@ impl Decoder {
         match self {
             Self::NanoDet(head) => head.decode(outputs, wanted),
             Self::Yolox(head) => head.decode(outputs, wanted),
+            Self::CenterFace(head) => head.decode(outputs, wanted),
         }
     }
 }

@@ -8,6 +8,7 @@
  * custom meta `PrivacyScan`, also when nobody was found. A frame without it was not looked at, and
  * `wgpublur` masks it whole.
  *
+ * Models are those of NanoDet, YOLOX (exported without decoding) and CenterFace.
  * Everything is loaded and checked on the way to PAUSED: ONNX Runtime, the model, its labels. A model
  * that recognises or characterises people is refused; no property changes that.
  *

@@ -36,6 +36,12 @@ pub enum Decoder {
         nick = "yolox"
     )]
     Yolox,
+    /// CenterFace.
+    #[enum_value(
+        name = "CenterFace: heat, scale and offset of faces",
+        nick = "centerface"
+    )]
+    CenterFace,
 }
 
 /// What runs the model. A provider that is not there is an error, never replaced by another.

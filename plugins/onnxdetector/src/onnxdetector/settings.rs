@@ -75,6 +75,7 @@ impl Settings {
                 Decoder::Auto => None,
                 Decoder::NanoDet => Some(Family::NanoDet),
                 Decoder::Yolox => Some(Family::Yolox),
+                Decoder::CenterFace => Some(Family::CenterFace),
             },
             threads: self.threads as usize,
             search: Search {

@@ -409,6 +409,22 @@ fn the_purpose_limits_classes_but_never_those_to_mask() {
 }
 
 #[test]
+fn a_purpose_that_cannot_be_read_is_none() {
+    let test = "a_purpose_that_cannot_be_read_is_none";
+    let Some(t) = tiny(test, onnx::yolox(&person_and_car())) else {
+        return;
+    };
+    let mut h = t.harness();
+    h.push_event(purpose(DetectorUse::Mask, &["car"], &[]).to_event());
+    assert_eq!(look(&mut h, frame(10, 0), SIDE, SIDE).boxes.len(), 1);
+    let mut newer = gst::Structure::from(&purpose(DetectorUse::None, &[], &[]));
+    newer.set("version", 2u32);
+    h.push_event(gst::event::CustomDownstreamSticky::new(newer));
+    let seen = look(&mut h, frame(10, 40), SIDE, SIDE);
+    assert_eq!(seen.stamp.unwrap().classes, ["person", "car"]);
+}
+
+#[test]
 fn a_use_beyond_the_purpose_is_refused_in_both_languages() {
     let test = "a_use_beyond_the_purpose_is_refused_in_both_languages";
     for (used_for, allowed, refused) in [

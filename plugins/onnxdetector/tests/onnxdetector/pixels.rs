@@ -183,3 +183,24 @@ fn the_caps_may_change_while_playing() {
     h.set_src_caps(caps);
     assert_eq!(look(&mut h, frames[0].copy(), 768, 576).boxes, first);
 }
+
+#[test]
+fn streams_side_by_side_find_what_each_finds_alone() {
+    let test = "streams_side_by_side_find_what_each_finds_alone";
+    let Some(s) = scene(test) else { return };
+    let (frames, caps) = frames(&s.clip, &[100, 400], "");
+    let alone = [&frames[0], &frames[1]].map(|f| run(&s.element, f, &caps));
+    assert_ne!(alone[0], alone[1]);
+    std::thread::scope(|scope| {
+        for stream in 0..4 {
+            let (frames, caps, alone) = (&frames, &caps, &alone);
+            scope.spawn(move || {
+                let s = scene(test).unwrap();
+                for turn in 0..2 {
+                    let frame = (stream + turn) % 2;
+                    assert_eq!(run(&s.element, &frames[frame], caps), alone[frame]);
+                }
+            });
+        }
+    });
+}

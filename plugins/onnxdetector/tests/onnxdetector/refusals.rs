@@ -188,7 +188,7 @@ fn models_that_are_no_detectors_are_refused() {
     assert!(e.message().contains("no known detector"), "{e}");
     for shape in [
         &[1, 16][..],
-        &[1, 3, -1, -1],
+        &[1, 3, -1, 32],
         &[1, 1, 32, 32],
         &[2, 3, 32, 32],
     ] {
@@ -199,10 +199,24 @@ fn models_that_are_no_detectors_are_refused() {
         let e = error(test, &model.bytes(), |_, _| {}).unwrap();
         assert!(
             e.message()
-                .contains("one float32 picture of 1x3xheightxwidth"),
+                .contains("one float32 picture of 1x3xheightxwidth is expected"),
             "{e}"
         );
     }
+}
+
+#[test]
+fn only_centerface_may_leave_its_size_free() {
+    let test = "only_centerface_may_leave_its_size_free";
+    let model = Model::default()
+        .input("images", &[1, 3, -1, -1])
+        .constant("values", &[1, 8400, 7], &vec![0.0; 8400 * 7])
+        .node("Identity", &["values"], "output", &[])
+        .output("output", &[1, 8400, 7]);
+    let Some(e) = error(test, &model.bytes(), |_, _| {}) else {
+        return;
+    };
+    assert!(e.message().contains("for CenterFace, both free"), "{e}");
 }
 
 #[test]
