@@ -33,6 +33,7 @@
 
 use std::{
     hash::{BuildHasher, Hasher},
+    ops::Range,
     sync::Arc,
 };
 
@@ -129,6 +130,7 @@ pub struct Tracker<S = ()> {
     assigned: Vec<Option<usize>>,
     // Scratch space, kept so that a frame allocates nothing.
     boxes: Vec<Seen>,
+    left: Vec<(Rect, u32)>,
     pairs: Vec<(f32, u32, u32)>,
     moved: Vec<Option<usize>>,
 }
@@ -187,6 +189,7 @@ impl<S: Default> Tracker<S> {
             classes: Vec::new(),
             assigned: Vec::new(),
             boxes: Vec::new(),
+            left: Vec::new(),
             pairs: Vec::new(),
             moved: Vec::new(),
         }
@@ -234,18 +237,36 @@ impl<S: Default> Tracker<S> {
             reach,
             ..
         } = self.config;
+        let overlapping = |track: &Rect| track.x..track.x + track.width;
+        let reachable = |track: &Rect| {
+            // Boxes of up to twice the size are reached from, and `nearness` measures in the smaller.
+            let far = reach * (track.width + track.height) / 2.0 + track.width + track.height;
+            track.x - far..track.x + track.width + far
+        };
         // The order of ByteTrack: old acquaintances first, then what is barely seen of them, then the
         // newcomers of the last frames.
-        self.associate(Level::High, |t| t.confirmed, |a, b| iou(a, b, match_iou));
+        self.associate(
+            Level::High,
+            |t| t.confirmed,
+            overlapping,
+            |a, b| iou(a, b, match_iou),
+        );
         self.associate(
             Level::Low,
             |t| t.confirmed && t.unseen <= elapsed,
+            overlapping,
             |a, b| iou(a, b, low_match_iou),
         );
-        self.associate(Level::High, |t| !t.confirmed, |a, b| iou(a, b, match_iou));
+        self.associate(
+            Level::High,
+            |t| !t.confirmed,
+            overlapping,
+            |a, b| iou(a, b, match_iou),
+        );
         self.associate(
             Level::High,
             |t| t.hits < VELOCITY_HITS && t.unseen <= elapsed,
+            reachable,
             |a, b| nearness(a, b, reach),
         );
         self.forget();
@@ -282,25 +303,45 @@ impl<S: Default> Tracker<S> {
     }
 
     /// Matches the boxes of `level` that are left to the tracks that are left and `open`, best first.
-    /// `closeness` is `None` when the two cannot be the same object.
+    /// `closeness` is `None` when the two cannot be the same object, and always so for a box that lies
+    /// outside the `range` of the track from left to right.
     fn associate(
         &mut self,
         level: Level,
         open: impl Fn(&Track<S>) -> bool,
+        range: impl Fn(&Rect) -> Range<f32>,
         closeness: impl Fn(&Rect, &Rect) -> Option<f32>,
     ) {
         self.pairs.clear();
+        self.left.clear();
+        let left = self.boxes.iter().enumerate();
+        // Both lists are far shorter than u32::MAX.
+        self.left.extend(
+            left.filter(|(_, seen)| seen.level == level)
+                .map(|(b, seen)| (seen.rect, b as u32)),
+        );
+        // From left to right, so that a track looks only at boxes near it.
+        self.left
+            .sort_unstable_by(|a, b| a.0.x.total_cmp(&b.0.x).then(a.1.cmp(&b.1)));
+        let Some(widest) = self.left.iter().map(|l| l.0.width).max_by(f32::total_cmp) else {
+            return;
+        };
         for (t, track) in self.tracks.iter().enumerate() {
             if track.matched || track.unseen > self.config.coast || !open(track) {
                 continue;
             }
-            for (b, seen) in self.boxes.iter().enumerate() {
-                if seen.level == level
-                    && let Some(closeness) = closeness(&track.rect, &seen.rect)
-                    && seen.class.as_deref() == Some(&*track.class)
+            let around = range(&track.rect);
+            let first = self
+                .left
+                .partition_point(|(rect, _)| rect.x < around.start - widest);
+            for &(rect, b) in &self.left[first..] {
+                if rect.x > around.end {
+                    break;
+                }
+                if let Some(closeness) = closeness(&track.rect, &rect)
+                    && self.boxes[b as usize].class.as_deref() == Some(&*track.class)
                 {
-                    // Both lists are far shorter than u32::MAX.
-                    self.pairs.push((closeness, t as u32, b as u32));
+                    self.pairs.push((closeness, t as u32, b));
                 }
             }
         }

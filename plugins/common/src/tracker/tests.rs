@@ -320,3 +320,38 @@ fn the_owners_state_lives_and_dies_with_the_track() {
     t.update(100.0, [person(0.0, 0.0)]);
     assert_eq!(t.tracks()[0].state, 0, "another object, seen much later");
 }
+
+#[test]
+fn looking_only_at_boxes_nearby_misses_none() {
+    let mut seed = 1u64;
+    let mut random = move |from: f32, to: f32| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        from + (to - from) * ((seed >> 40) as f32 / (1u64 << 24) as f32)
+    };
+    let (mut same, mut other) = (0, 0);
+    for _ in 0..20_000 {
+        let mut rect = || Rect {
+            x: random(0.0, 400.0),
+            y: random(0.0, 100.0),
+            width: random(1.0, 200.0),
+            height: random(1.0, 200.0),
+        };
+        let [a, b, wide] = [rect(), rect(), rect()];
+        let seen = |class, rect| Observation {
+            class,
+            rect,
+            score: None,
+        };
+        let config = Config::default();
+        let mut t: Tracker = Tracker::with_seed(config, 1);
+        t.update(1.0, [seen("person", a)]);
+        t.update(1.0, [seen("car", wide), seen("person", b)]);
+        let expected =
+            iou(&a, &b, config.match_iou).is_some() || nearness(&a, &b, config.reach).is_some();
+        let person = t.tracks().iter().any(|t| t.hits() == 2);
+        assert_eq!(person, expected, "{a:?} {b:?}");
+        same += u32::from(expected);
+        other += u32::from(!expected);
+    }
+    assert!(same > 1000 && other > 1000, "{same} {other}");
+}
