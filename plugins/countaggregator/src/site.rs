@@ -74,7 +74,7 @@ pub struct ZoneSite {
 /// What is wrong with a site file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}, column {column}: {problem}; {remedy} | ligne {line}, colonne {column} : {probleme}"
+    "line {line}, column {column}: {problem}; {remedy} / ligne {line}, colonne {column} : {probleme}"
 )]
 pub struct SiteError {
     /// Line, from 1.

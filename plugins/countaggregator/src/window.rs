@@ -38,7 +38,7 @@ pub enum LimitsError {
     /// The window is shorter than the law or the purpose allows.
     #[error(
         "property `window`: {} s is shorter than the {} s that {} allows; set window={} or more{} \
-         | propriété `window` : {} s, moins que le plancher de {} s ; régler window={} ou davantage{}",
+         / propriété `window` : {} s, moins que le plancher de {} s ; régler window={} ou davantage{}",
         secs(.window), secs(.floor), who(.by_purpose), .floor, signoff(.by_purpose),
         secs(.window), secs(.floor), .floor, signoff_fr(.by_purpose)
     )]
@@ -53,7 +53,7 @@ pub enum LimitsError {
     /// The window is longer than the law or the purpose allows.
     #[error(
         "property `window`: {} s is longer than the {} s that {} allows; set window={} or less \
-         | propriété `window` : {} s, plus que le plafond de {} s ; régler window={} ou moins",
+         / propriété `window` : {} s, plus que le plafond de {} s ; régler window={} ou moins",
         secs(.window), secs(.ceiling), who(.by_purpose), .ceiling,
         secs(.window), secs(.ceiling), .ceiling
     )]
@@ -68,7 +68,7 @@ pub enum LimitsError {
     /// The minimum count is below the absolute floor.
     #[error(
         "property `min-count`: {value} is below the floor of {ABSOLUTE_MIN_COUNT}; set min-count={ABSOLUTE_MIN_COUNT} or more \
-         | propriété `min-count` : {value}, sous le plancher de {ABSOLUTE_MIN_COUNT} ; régler min-count={ABSOLUTE_MIN_COUNT} ou davantage"
+         / propriété `min-count` : {value}, sous le plancher de {ABSOLUTE_MIN_COUNT} ; régler min-count={ABSOLUTE_MIN_COUNT} ou davantage"
     )]
     MinCount {
         /// Asked for.
@@ -77,7 +77,7 @@ pub enum LimitsError {
     /// A purpose asks for a delay that would keep too many windows back.
     #[error(
         "the purpose asks for a publication delay of {} s, more than the {MAX_PENDING} windows of {} s that are kept in memory; correct the rules file \
-         | la finalité demande un délai de publication de {} s, plus que les {MAX_PENDING} fenêtres de {} s gardées en mémoire ; corriger le fichier de règles",
+         / la finalité demande un délai de publication de {} s, plus que les {MAX_PENDING} fenêtres de {} s gardées en mémoire ; corriger le fichier de règles",
         secs(.delay), secs(.window), secs(.delay), secs(.window)
     )]
     Delay {

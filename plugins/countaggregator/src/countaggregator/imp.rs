@@ -7,12 +7,23 @@
  * frames end here: there is no video source pad, only JSON Lines, one object per closed window. Ids,
  * positions and images never leave, counts from 1 to `min-count` - 1 are `null`, and a window is given
  * out only when it is over, whole, and its publication delay has passed. At the end of the stream, whole
- * windows are given out at once.
+ * windows are given out at once; a stop without an end of stream drops those that still wait.
  *
- * Each sink pad is one camera of the site file. Frames that no detector stamped count nothing; a window
- * with more than 5 % of them, or with 3 s in which nobody looked, is discarded, and so is one in which
- * counting began or stopped. The element message `countaggregator` says so, without values:
- * `event` (`window-closed`), `camera`, `from`, `to` (RFC 3339), `whole`, `reason`.
+ * Each sink pad is one camera of the site file. What counts is the middle of the lower edge of a box. A
+ * line counts crossings, not people; a zone gives the mean number inside, to one decimal, withheld when
+ * fewer than `min-count` objects were seen in it. Objects are followed by an own tracker without
+ * appearance vectors, whatever ids the boxes carry. Scores help it and are lost in `videoconvert`, so
+ * the detector should stand right before. Classes are those of the detector: someone on a bicycle is a
+ * bicycle and, with most models, a pedestrian as well; a class that it cannot see is `null`, never 0.
+ *
+ * Frames that no detector stamped count nothing; a window with more than 5 % of them, or with 3 s in
+ * which nobody looked, is discarded, and so is one in which counting began or stopped. The element
+ * message `countaggregator` says so, without values: `event` (`window-closed`), `camera`, `from`, `to`
+ * (RFC 3339), `whole` (boolean), `reason` (`start`, `stop`, `gap`, `unscanned`, `interrupted`,
+ * `purpose`; empty when whole).
+ *
+ * Without a declared purpose the legal floors hold: windows of 900 s to 86400 s, a publication delay of
+ * 300 s. A purpose sets its own, and one that is not statistics is refused.
  *
  * ## Example
  *
@@ -418,6 +429,9 @@ impl ElementImpl for CountAggregator {
     fn release_pad(&self, pad: &gst::Pad) {
         let _ = pad.set_active(false);
         let _ = self.obj().remove_pad(pad);
+        if let Some(job) = self.job() {
+            job.claims.release(&pad.name());
+        }
         self.obj().child_removed(pad, &pad.name());
         self.end_if_all_did();
     }

@@ -3,7 +3,7 @@
 
 use gst::prelude::*;
 
-use super::stream::Job;
+use super::stream::{Claims, Job};
 use crate::{
     site::Site,
     window::{ABSOLUTE_MIN_COUNT, LimitsError},
@@ -40,14 +40,14 @@ impl Settings {
             gst::error_msg!(
                 Settings,
                 ("property `config` is not set; name the site file with the lines and zones of each camera \
-                  | propriété `config` absente ; y nommer le fichier de site")
+                  / propriété `config` absente ; y nommer le fichier de site")
             )
         })?;
         let text = std::fs::read_to_string(&path).map_err(|error| {
             gst::error_msg!(
                 OpenRead,
                 ("property `config`: cannot read \"{path}\": {error}; name a readable site file \
-                  | propriété `config` : lecture de « {path} » impossible ; y nommer un fichier de site lisible")
+                  / propriété `config` : lecture de « {path} » impossible ; y nommer un fichier de site lisible")
             )
         })?;
         let site = Site::parse(&text)
@@ -62,7 +62,7 @@ impl Settings {
                 gst::error_msg!(
                     Settings,
                     ("property `start-time`: \"{text}\" is no RFC 3339 time; write it like 2026-11-21T10:00:00Z \
-                      | propriété `start-time` : « {text} » n'est pas une date RFC 3339 ; l'écrire comme 2026-11-21T10:00:00Z")
+                      / propriété `start-time` : « {text} » n'est pas une date RFC 3339 ; l'écrire comme 2026-11-21T10:00:00Z")
                 )
             })
         });
@@ -71,6 +71,7 @@ impl Settings {
             window: (self.window != 0).then(|| i64::try_from(self.window).unwrap_or(i64::MAX)),
             min_count: self.min_count,
             start: start.transpose()?,
+            claims: Claims::default(),
         })
     }
 }

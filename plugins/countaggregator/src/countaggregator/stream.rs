@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What flows through one sink pad: segments, purposes and frames, turned into calls of the counter.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use privacy_common::{DetectorUse, Purpose, ScanStamp, StatisticsLimits, detections};
 
@@ -24,6 +27,31 @@ pub struct Job {
     pub min_count: u32,
     /// Time of the first frame of recorded footage, ns since 1970 UTC.
     pub start: Option<i64>,
+    /// Which pad counts which camera.
+    pub claims: Claims,
+}
+
+/// The camera of each pad. Two pads on one camera would give two records of the same window, whose
+/// difference tells what one of them withholds.
+#[derive(Debug, Default)]
+pub struct Claims(Mutex<BTreeMap<String, String>>);
+
+impl Claims {
+    /// Gives `camera` to `pad`, unless another pad has it: then that pad's name.
+    fn take(&self, pad: &str, camera: &str) -> Result<(), String> {
+        let mut claims = self.0.lock().expect("no panic holds it");
+        let holder = claims.iter().find(|(p, c)| *p != pad && *c == camera);
+        if let Some((holder, _)) = holder {
+            return Err(holder.clone());
+        }
+        claims.insert(pad.to_owned(), camera.to_owned());
+        Ok(())
+    }
+
+    /// The pad is gone.
+    pub fn release(&self, pad: &str) {
+        self.0.lock().expect("no panic holds it").remove(pad);
+    }
 }
 
 /// Why nothing may be counted on a pad.
@@ -32,7 +60,7 @@ pub enum Refusal {
     /// The purpose is not statistics.
     #[error(
         "purpose \"{purpose}\" allows detectors for \"{detector_use}\", not for statistics; open the gate for stats.traffic_counts or remove countaggregator \
-         | la finalité « {purpose} » autorise la détection pour « {detector_use} » et non pour des statistiques ; ouvrir purposegate pour stats.traffic_counts ou retirer countaggregator"
+         / la finalité « {purpose} » autorise la détection pour « {detector_use} » et non pour des statistiques ; ouvrir purposegate pour stats.traffic_counts ou retirer countaggregator"
     )]
     NotStatistics {
         /// Its identifier.
@@ -43,13 +71,13 @@ pub enum Refusal {
     /// The purpose allows no class that can be counted.
     #[error(
         "purpose \"{0}\" allows no class to be counted; list classes in its rules \
-         | la finalité « {0} » n'autorise le comptage d'aucune classe ; en lister dans ses règles"
+         / la finalité « {0} » n'autorise le comptage d'aucune classe ; en lister dans ses règles"
     )]
     NoClasses(String),
     /// The pad and the purpose name different cameras.
     #[error(
         "property `camera` of the pad is \"{pad}\" and the mandate is for \"{purpose}\"; set one to the other \
-         | propriété `camera` du pad : « {pad} », mandat pour « {purpose} » ; mettre les deux d'accord"
+         / propriété `camera` du pad : « {pad} », mandat pour « {purpose} » ; mettre les deux d'accord"
     )]
     OtherCamera {
         /// Named by the pad.
@@ -60,7 +88,7 @@ pub enum Refusal {
     /// The site file does not describe the camera.
     #[error(
         "the site file (property `config`) describes no camera \"{camera}\", but: {known}; add it or set `camera` of the pad \
-         | le fichier de site (propriété `config`) ne décrit pas la caméra « {camera} » ; l'ajouter ou régler `camera` du pad"
+         / le fichier de site (propriété `config`) ne décrit pas la caméra « {camera} » ; l'ajouter ou régler `camera` du pad"
     )]
     UnknownCamera {
         /// The camera.
@@ -68,19 +96,30 @@ pub enum Refusal {
         /// Those that it describes.
         known: String,
     },
+    /// Another pad counts this camera already.
+    #[error(
+        "camera \"{camera}\" is counted on pad {holder} already; give each pad its own camera \
+         / la caméra « {camera} » est déjà comptée sur le pad {holder} ; donner à chaque pad la sienne"
+    )]
+    Twice {
+        /// The camera.
+        camera: String,
+        /// The pad that has it.
+        holder: String,
+    },
     /// The window or the minimum count is not allowed.
     #[error(transparent)]
     Limits(#[from] LimitsError),
     /// The stream cannot be placed in time.
     #[error(
         "the stream has no segment in time format; put a parser or `identity single-segment=true` before countaggregator \
-         | le flux n'a pas de segment en temps ; placer un analyseur ou `identity single-segment=true` avant countaggregator"
+         / le flux n'a pas de segment en temps ; placer un analyseur ou `identity single-segment=true` avant countaggregator"
     )]
     NoTime,
     /// The lines cannot be placed in the image.
     #[error(
         "the caps of the stream have no width and height; put a videoconvert before countaggregator \
-         | les caps du flux sont sans largeur ni hauteur ; placer un videoconvert avant countaggregator"
+         / les caps du flux sont sans largeur ni hauteur ; placer un videoconvert avant countaggregator"
     )]
     NoSize,
 }
@@ -217,6 +256,12 @@ impl Stream {
             })?;
         let window = job.window.or(job.site.window).unwrap_or(DEFAULT_WINDOW);
         let limits = Limits::new(window, job.min_count, &floors)?;
+        job.claims
+            .take(fallback, &camera)
+            .map_err(|holder| Refusal::Twice {
+                camera: camera.clone(),
+                holder,
+            })?;
         match &mut self.counter {
             Some(counter) if self.camera == camera => counter.govern(limits, authority, allowed),
             _ => {

@@ -103,6 +103,18 @@ fn the_audit_passes_downstream_and_the_proof_upstream() {
 }
 
 #[test]
+fn the_latency_is_that_of_the_cameras_and_not_the_publication_delay() {
+    let file = site(SITE);
+    let e = element(&file);
+    let mut h = harness(&e, Some(purpose(60)));
+    h.set_upstream_latency(gst::ClockTime::from_mseconds(70));
+    let mut query = gst::query::Latency::new();
+    assert!(e.static_pad("src").unwrap().query(&mut query));
+    let (_, min, max) = query.result();
+    assert_eq!((min, max), (gst::ClockTime::from_mseconds(70), None));
+}
+
+#[test]
 fn messages_survive_their_structure() {
     init();
     use gstcountaggregator::window::Discard;

@@ -279,6 +279,43 @@ fn two_cameras_share_one_output_and_one_end() {
 }
 
 #[test]
+fn one_camera_is_never_counted_twice() {
+    let file = site(SITE);
+    let e = element(&file);
+    e.set_property("window", 60_000_000_000u64);
+    let bus = with_bus(&e);
+    let pads: Vec<_> = (0..2)
+        .map(|_| e.request_pad_simple("sink_%u").unwrap())
+        .collect();
+    let mut a = Harness::with_element(&e, Some("sink_0"), Some("src"));
+    let mut b = Harness::with_element(&e, Some("sink_1"), None);
+    for h in [&mut a, &mut b] {
+        h.set_src_caps(caps());
+        h.push_event(purpose(60).to_event());
+    }
+    let text = error(&bus).expect("refused");
+    assert!(
+        text.contains("\"cam-12\"") && text.contains("sink_0"),
+        "{text}"
+    );
+    push(&mut a, 0, 5, &[]);
+    let pushed = b.push(frame(gst::ClockTime::ZERO, &[], true));
+    assert_eq!(pushed, Err(gst::FlowError::Error));
+    // The camera is free again once its pad is gone.
+    drop(a);
+    e.release_request_pad(&pads[0]);
+    b.push_event(
+        Purpose {
+            session: "another".into(),
+            ..purpose(60)
+        }
+        .to_event(),
+    );
+    let pushed = b.push(frame(gst::ClockTime::ZERO, &[], true));
+    assert_eq!(pushed, Ok(gst::FlowSuccess::Ok));
+}
+
+#[test]
 fn a_live_camera_takes_the_time_of_the_clock() {
     let file = site(SITE);
     let e = element(&file);
