@@ -22,6 +22,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::atomic::AtomicBool,
     thread,
 };
 
@@ -195,18 +196,24 @@ fn run_both(publish: &str, count: &str) -> Result<(Outcome, Outcome)> {
         )
     };
     let (masking, counting) = (bar("masking"), bar("counting"));
+    let stop = AtomicBool::new(false);
     let (published, counted) = thread::scope(|scope| {
-        let other = scope.spawn(|| run::run("counting", count, &counting));
-        let published = run::run("masking", publish, &masking);
+        let other = scope.spawn(|| run::run("counting", count, &counting, &stop));
+        let published = run::run("masking", publish, &masking, &stop);
         (published, other.join())
     });
     masking.finish();
     counting.finish();
     let counted = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    Ok((
-        published.context("the publication failed")?,
-        counted.context("the count failed")?,
-    ))
+    match (published, counted) {
+        (Ok(published), Ok(counted)) => Ok((published, counted)),
+        // The one that failed by itself says why; the other was stopped for it.
+        (Err(error), Err(other)) if error.is::<run::Stopped>() => {
+            Err(other.context("the count failed"))
+        }
+        (Err(error), _) => Err(error.context("the publication failed")),
+        (_, Err(error)) => Err(error.context("the count failed")),
+    }
 }
 
 /// Three frames to show, one of each third of the clip: that with the most objects found. A pair holds the

@@ -2,7 +2,10 @@
 //! Runs one pipeline to its end, with a progress bar, and collects what can be said about it from outside.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -36,11 +39,27 @@ pub struct Out {
     pub share: f64,
 }
 
-/// Runs `description`, whose decoder is named `decode` and whose last gate, if any, is named `exit`.
+/// The error of a pipeline that was stopped because another one failed.
+#[derive(Debug)]
+pub struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped, as the other pipeline failed")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Longest wait for a frame: a slow machine takes a second for one, a pipeline that hangs for ever.
+const STALL: Duration = Duration::from_secs(60);
+
+/// Runs `description`, whose decoder is named `decode` and whose last gate, if any, is named `exit`. `stop` ends it
+/// from outside, and is set when it fails.
 ///
 /// # Errors
 /// When the pipeline cannot be built, an element refuses or fails; the element's own words are in the error.
-pub fn run(name: &str, description: &str, bar: &ProgressBar) -> Result<Outcome> {
+pub fn run(name: &str, description: &str, bar: &ProgressBar, stop: &AtomicBool) -> Result<Outcome> {
     let pipeline = gst::parse::launch(description)
         .with_context(|| format!("cannot build the pipeline:\n{description}"))?
         .downcast::<gst::Pipeline>()
@@ -61,7 +80,11 @@ pub fn run(name: &str, description: &str, bar: &ProgressBar) -> Result<Outcome> 
         })?;
     }
     let start = Instant::now();
-    let result = play(&pipeline);
+    let frames = || outcome.lock().expect("no holder panics").frames_in.len();
+    let result = play(&pipeline, stop, frames);
+    if result.is_err() {
+        stop.store(true, Ordering::Relaxed);
+    }
     let wall = start.elapsed();
     // Also after an error: an element closes its session in the register on the way down.
     pipeline.set_state(gst::State::Null)?;
@@ -110,20 +133,32 @@ fn out(frame: &gst::BufferRef) -> Out {
     out
 }
 
-fn play(pipeline: &gst::Pipeline) -> Result<()> {
+/// Waits for the end, an error, `stop`, or a minute without a frame.
+fn play(pipeline: &gst::Pipeline, stop: &AtomicBool, frames: impl Fn() -> usize) -> Result<()> {
     use gst::MessageView::{Eos, Error, Warning};
     let bus = pipeline.bus().context("a pipeline without a bus")?;
     // What went wrong is on the bus and says more than the failed change of state.
     let refused = pipeline.set_state(gst::State::Playing).is_err();
+    let mut progress = (0, Instant::now());
     loop {
-        let timeout = gst::ClockTime::from_seconds(if refused { 1 } else { 120 });
         let kinds = [
             gst::MessageType::Eos,
             gst::MessageType::Error,
             gst::MessageType::Warning,
         ];
-        let Some(message) = bus.timed_pop_filtered(timeout, &kinds) else {
-            bail!("the pipeline neither ends nor fails");
+        let Some(message) = bus.timed_pop_filtered(gst::ClockTime::from_mseconds(200), &kinds)
+        else {
+            let now = frames();
+            if now != progress.0 {
+                progress = (now, Instant::now());
+            }
+            if refused || progress.1.elapsed() > STALL {
+                bail!("the pipeline stands still after {now} frames and says nothing");
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(Stopped.into());
+            }
+            continue;
         };
         match message.view() {
             Eos(_) => return Ok(()),
@@ -149,7 +184,13 @@ mod tests {
     fn an_error_of_an_element_is_told_in_its_words() {
         gst::init().unwrap();
         let description = "filesrc location=/nowhere/clip.avi ! identity name=decode ! fakesink";
-        let error = run("clip", description, &ProgressBar::hidden()).unwrap_err();
+        let error = run(
+            "clip",
+            description,
+            &ProgressBar::hidden(),
+            &AtomicBool::new(false),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("/nowhere/clip.avi"), "{error:#}");
     }
 }

@@ -170,7 +170,7 @@ mod tests {
             let bar = indicatif::ProgressBar::hidden();
             // The element that is watched may have any job.
             let description = description.replace("jpegenc", "jpegenc name=decode");
-            let outcome = crate::run::run("clip", &description, &bar).unwrap();
+            let outcome = crate::run::run("clip", &description, &bar, &false.into()).unwrap();
             assert_eq!(outcome.frames_in.len(), 4);
             path
         };

@@ -110,7 +110,13 @@ mod tests {
         // `slow` sleeps 20 ms in its own chain function, `fast` only hands on to it.
         let description = "videotestsrc num-buffers=5 ! identity name=decode ! \
                            identity name=fast ! identity name=slow sleep-time=20000 ! fakesink";
-        crate::run::run("stages", description, &indicatif::ProgressBar::hidden()).unwrap();
+        crate::run::run(
+            "stages",
+            description,
+            &indicatif::ProgressBar::hidden(),
+            &false.into(),
+        )
+        .unwrap();
         let slow = times.mean("stages.slow").unwrap();
         assert!(slow >= Duration::from_millis(20), "{slow:?}");
         assert!(times.mean("stages.fast").unwrap() < slow);
