@@ -71,6 +71,15 @@ pub struct StatisticsGrant {
     pub publish_delay_s: u32,
 }
 
+/// What is known of the time at which deferred images were filmed, for the register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FootageTime {
+    /// The beginning of the recording, as the operator declared it.
+    pub declared_start: Option<Timestamp>,
+    /// When the first frame was filmed.
+    pub first_frame: Option<Timestamp>,
+}
+
 /// What the register says about the mask before anything flowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymisation {
@@ -130,7 +139,11 @@ impl Grant {
             statistics,
             operation: purpose.operation,
             video_out: purpose.video_out,
-            expires: expires(rules, purpose, form, operator, request.now),
+            expires: end_of_checks(
+                mandate,
+                request,
+                expires(rules, purpose, form, operator, request.now),
+            ),
             revocation_ids: mandate.revocation_ids.clone(),
             modes: purpose.modes.clone(),
             footage: form.footage,
@@ -165,9 +178,22 @@ impl Grant {
         self.form.requisition.as_ref().map(|r| (r.from, r.to))
     }
 
+    /// Whether the restrictions of the mandate still allow at `now` what was granted. The grant's end is
+    /// watched apart from this; a token made with another tool may hold restrictions of any kind.
+    pub fn still_holds(&self, mandate: &Mandate, now: Timestamp) -> bool {
+        mandate.checks_hold(&Request {
+            now,
+            purpose: &self.purpose_id,
+            camera: &self.camera,
+            operator: &self.operator,
+            sink_class: self.sink_class,
+            live: None,
+        })
+    }
+
     /// The opening entry as a JSON object, without what only the register knows (index, time, host,
-    /// models, output).
-    pub fn entry(&self, session: &str, mode: Mode) -> String {
+    /// models, output). `now` is when the images begin to flow.
+    pub fn entry(&self, session: &str, mode: Mode, footage: FootageTime, now: Timestamp) -> String {
         let form = &self.form;
         let reference = |text: Option<&String>| text.cloned().unwrap_or_default();
         let required = match self.anonymisation() {
@@ -225,6 +251,13 @@ impl Grant {
                 "notice_ids",
                 form.public_notice.as_ref().map(|n| n.sign_ids.clone().into()),
             ),
+            ("footage_start", footage.declared_start.map(|t| t.to_string().into())),
+            (
+                "frame_age_s",
+                footage
+                    .first_frame
+                    .map(|first| now.duration_since(first).as_secs().max(0).into()),
+            ),
             ("footage", form.footage.and_then(|f| serde_json::to_value(f).ok())),
             (
                 "statistics",
@@ -262,32 +295,81 @@ impl Refusal {
         let label = rules
             .and_then(|r| r.purpose(request.purpose))
             .map_or("", |p| p.label_fr.as_str());
-        let cameras: &[&str] = if request.camera.is_empty() {
-            &[]
-        } else {
-            &[request.camera]
-        };
-        json!({
+        let cameras: Vec<String> = Some(request.camera)
+            .filter(|camera| !camera.is_empty())
+            .map(short)
+            .into_iter()
+            .collect();
+        let mut agent = json!({"id": short(request.operator)});
+        if let Some(operator) =
+            form.and_then(|f| f.operators.iter().find(|o| o.id == request.operator))
+        {
+            agent["capacity"] = operator.capacity.word().into();
+            agent["habilitation_ref"] = short(&operator.habilitation.act_ref).into();
+        }
+        let mut entry = json!({
             "operation": Operation::Refuse.word(),
             "session": session,
-            "purpose_id": request.purpose,
-            "purpose_label_fr": label,
-            "motif": form.map_or("", |f| f.motif.as_str()),
-            "agent": {"id": request.operator},
-            "mandate_id": form.map_or("", |f| f.mandate_id.as_str()),
+            "purpose_id": short(request.purpose),
+            "purpose_label_fr": short(label),
+            "motif": form.map_or_else(String::new, |f| short(&f.motif)),
+            "agent": agent,
+            "mandate_id": form.map_or_else(String::new, |f| short(&f.mandate_id)),
             "mandate_digest": mandate.map_or("", |m| m.digest.as_str()),
-            "rules_version": rules.map_or("", |r| r.version.as_str()),
+            "rules_version": rules.map_or_else(String::new, |r| short(&r.version)),
             "cameras": cameras,
             "output": {"sink_class": request.sink_class.word()},
             "refusal": {
                 "code": self.code,
-                "message_en": self.message_en,
-                "message_fr": self.message_fr,
-                "legal_ref": self.legal_ref,
+                "message_en": short(&self.message_en),
+                "message_fr": short(&self.message_fr),
+                "legal_ref": short(&self.legal_ref),
             },
-        })
-        .to_string()
+        });
+        if let Some(recipient) = form.and_then(|f| f.recipient.as_ref()) {
+            entry["destinataire"] = json!({
+                "name": short(&recipient.name),
+                "service": short(&recipient.service),
+                "capacity": short(&recipient.capacity),
+            });
+        }
+        if let Some(ground) = form.and_then(|f| f.csi_ground) {
+            entry["csi_ground"] = ground.into();
+        }
+        entry.to_string()
     }
+}
+
+/// A text of a refusal entry, cut where it is long: whoever is refused chooses some of these texts, and an
+/// entry of more than 64 KiB would not be written at all.
+fn short(text: &str) -> String {
+    const MAX_CHARS: usize = 1000;
+    match text.char_indices().nth(MAX_CHARS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// The first instant, in whole seconds from `request.now` and no later than `end`, at which the
+/// restrictions of the mandate end what they allow now. Blocks that narrow a mandate only ever end once.
+fn end_of_checks(mandate: &Mandate, request: &Request<'_>, end: Timestamp) -> Timestamp {
+    let holds = |second: i64| {
+        Timestamp::from_second(second)
+            .is_ok_and(|now| mandate.checks_hold(&Request { now, ..*request }))
+    };
+    let (mut open, mut shut) = (request.now.as_second(), end.as_second());
+    if shut <= open || holds(shut - 1) {
+        return end;
+    }
+    while shut - open > 1 {
+        let middle = open + (shut - open) / 2;
+        if holds(middle) {
+            open = middle;
+        } else {
+            shut = middle;
+        }
+    }
+    Timestamp::from_second(shut).unwrap_or(request.now)
 }
 
 /// The classes that a mask must cover. A mandate may ask for more than the purpose does.

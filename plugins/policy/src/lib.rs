@@ -48,7 +48,7 @@ pub mod time;
 mod vocabulary;
 
 pub use decide::{Request, decide};
-pub use grant::{Anonymisation, Grant, StatisticsGrant};
+pub use grant::{Anonymisation, FootageTime, Grant, StatisticsGrant};
 pub use key::{KeyPair, PublicKey};
 pub use mandate::{Form, Mandate};
 pub use refusal::{Refusal, RefusalText};

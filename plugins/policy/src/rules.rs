@@ -248,6 +248,11 @@ impl Rules {
             "rules_version is empty; name the version".into(),
         )?;
         check(
+            !file.rules_version.get_ref().contains(char::is_control),
+            file.rules_version.span(),
+            "rules_version holds a control character".into(),
+        )?;
+        check(
             *file.review_by.get_ref() >= file.verified_on,
             file.review_by.span(),
             format!(
@@ -329,6 +334,12 @@ impl Purpose {
         need(
             !id.starts_with("refused.") || self.status == Status::Refused,
             "a purpose named refused.* has status \"refused\"",
+        )?;
+        // Labels travel between elements in lists with a line each.
+        let mut labels = self.mask_classes.iter().chain(&self.detector_classes);
+        need(
+            !id.contains(char::is_control) && !labels.any(|l| l.contains(char::is_control)),
+            "its name or one of its classes holds a control character",
         )?;
         if let (Some(from), Some(to)) = (self.valid_from, self.valid_to) {
             need(from <= to, "valid_from lies after valid_to")?;

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    Capacity, Field, Form, Grant, KeyPair, Mandate, Mask, Mode, Refusal, Request, Rules, SinkClass,
-    Status, decide, key,
+    Capacity, Field, FootageTime, Form, Grant, KeyPair, Mandate, Mask, Mode, Refusal, Request,
+    Rules, SinkClass, Status, decide, key,
     mandate::{self, Beneficiary, Footage, Narrowing, VerifyError},
 };
 
@@ -706,7 +706,7 @@ fn f2_statistics_are_live_only_but_for_a_published_test_clip() {
     let grant = outcome(p, test_clip, deferred).unwrap();
     assert!(
         grant
-            .entry("s", Mode::Deferred)
+            .entry("s", Mode::Deferred, FootageTime::default(), noon())
             .contains("\"footage\":\"test\""),
         "the register says so"
     );
@@ -796,8 +796,12 @@ fn the_grant_ends_with_whatever_ends_first() {
 #[test]
 fn c4_the_entry_holds_what_the_register_must_know() {
     let grant = outcome("judicial.requisition_extract", |_| {}, |_| {}).unwrap();
+    let filmed = FootageTime {
+        declared_start: Some(at("2026-11-17T16:59:00Z")),
+        first_frame: Some(at("2026-11-21T10:00:00Z")),
+    };
     let entry: serde_json::Value =
-        serde_json::from_str(&grant.entry("5e55", Mode::Deferred)).unwrap();
+        serde_json::from_str(&grant.entry("5e55", Mode::Deferred, filmed, noon())).unwrap();
     for (pointer, value) in [
         ("/operation", "extract"),
         ("/session", "5e55"),
@@ -815,6 +819,7 @@ fn c4_the_entry_holds_what_the_register_must_know() {
         ("/cameras/0", "cam-12"),
         ("/footage_from", "2026-11-17T17:00:00Z"),
         ("/footage_to", "2026-11-17T18:00:00Z"),
+        ("/footage_start", "2026-11-17T16:59:00Z"),
         ("/mode", "deferred"),
         ("/legal_refs/requisition", "PV 2026/01542"),
         ("/legal_refs/authorisation", "AP 38-2024-1187"),
@@ -827,9 +832,15 @@ fn c4_the_entry_holds_what_the_register_must_know() {
             "{pointer}"
         );
     }
+    assert_eq!(entry["frame_age_s"], 3600);
     let publication = outcome("comm.public_publication", |_| {}, |_| {}).unwrap();
-    let entry: serde_json::Value =
-        serde_json::from_str(&publication.entry("s", Mode::Deferred)).unwrap();
+    let entry: serde_json::Value = serde_json::from_str(&publication.entry(
+        "s",
+        Mode::Deferred,
+        FootageTime::default(),
+        noon(),
+    ))
+    .unwrap();
     assert_eq!(entry["channel"], "website");
     assert_eq!(entry["consents_count"], 0);
     assert_eq!(entry["anonymisation"]["required"], "persons+vehicles");
@@ -857,6 +868,81 @@ fn c8_a_refusal_has_an_entry_too() {
     assert_eq!(entry["refusal"]["code"], "BIOMETRICS");
     assert_eq!(entry["purpose_label_fr"], "Reconnaissance faciale");
     assert_eq!(entry["agent"]["id"], "a-0417");
+}
+
+#[test]
+fn a_refusal_names_the_designation_of_whoever_was_refused() {
+    let pair = key::generate();
+    let form = form("judicial.requisition_extract");
+    let mandate = force(&form, &pair);
+    let rules = Rules::builtin();
+    let request = Request {
+        camera: "cam-13",
+        ..request(&form)
+    };
+    let refusal = decide(&rules, Some(&mandate), &request).unwrap_err();
+    let entry: serde_json::Value =
+        serde_json::from_str(&refusal.entry("s", Some(&rules), Some(&mandate), &request)).unwrap();
+    assert_eq!(entry["refusal"]["code"], "WRONG_CAMERA");
+    assert_eq!(entry["agent"]["capacity"], "csu_operator");
+    assert_eq!(entry["agent"]["habilitation_ref"], "arrêté 2026-31");
+    assert_eq!(entry["destinataire"]["capacity"], "OPJ");
+}
+
+#[test]
+fn c8_a_refusal_entry_stays_short_whatever_was_asked_for() {
+    let pair = key::generate();
+    let mut form = form("judicial.requisition_extract");
+    form.motif = "é".repeat(60_000);
+    let mandate = force(&form, &pair);
+    let rules = Rules::builtin();
+    let endless = "\u{1}".repeat(200_000);
+    let request = Request {
+        camera: &endless,
+        operator: &endless,
+        ..request(&form)
+    };
+    let refusal = decide(&rules, Some(&mandate), &request).unwrap_err();
+    let entry = refusal.entry("s", Some(&rules), Some(&mandate), &request);
+    assert!(entry.len() < 60_000, "{} bytes", entry.len());
+}
+
+#[test]
+fn a_grant_ends_when_the_narrowed_mandate_does() {
+    let pair = key::generate();
+    let keys = [pair.public()];
+    let form = form("vp.live_view.public_road");
+    let token = mandate::build(&form, &pair).unwrap();
+    let until = at("2026-11-21T11:17:03Z");
+    let narrowing = Narrowing {
+        until: Some(until),
+        ..Default::default()
+    };
+    let narrowed = mandate::narrow(&token, &keys, &narrowing).unwrap();
+    let narrowed = mandate::verify(&narrowed, &keys).unwrap();
+    let grant = decide(&Rules::builtin(), Some(&narrowed), &request(&form)).unwrap();
+    assert_eq!(
+        grant.expires, until,
+        "and not with the mandate it was made from"
+    );
+    assert!(grant.still_holds(&narrowed, at("2026-11-21T11:17:02Z")));
+    assert!(!grant.still_holds(&narrowed, until));
+}
+
+#[test]
+fn a_class_that_would_fall_apart_in_a_list_is_no_class() {
+    for (sound, spoilt) in [
+        ("\"fr-2026.11\"", "\"fr\\u0000\""),
+        (
+            "mask_classes = [\"person\",",
+            "mask_classes = [\"per\\nson\",",
+        ),
+    ] {
+        let text = crate::rules::BUILTIN.replace(sound, spoilt);
+        assert_ne!(text, crate::rules::BUILTIN);
+        let error = Rules::parse(&text).unwrap_err();
+        assert!(error.message.contains("control character"), "{error}");
+    }
 }
 
 #[test]
