@@ -25,6 +25,22 @@ pub fn remove_clear_copies(frame: &mut gst::BufferRef, pixels_are_ours: bool) ->
     removed
 }
 
+/// Whether a frame carries detections, or a clear copy of itself that [`remove_clear_copies`] would remove.
+/// Asked first, because removing makes a buffer that others hold be copied.
+pub fn carries_more_than_pixels(frame: &gst::BufferRef) -> bool {
+    let mut more = false;
+    frame.foreach_meta(|meta| {
+        more |= matches!(
+            meta.api().name(),
+            "GstVideoRegionOfInterestMetaAPI"
+                | "GstAnalyticsRelationMetaAPI"
+                | "GstOriginalBufferMetaAPI"
+        );
+        std::ops::ControlFlow::Continue(())
+    });
+    more
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -220,6 +220,38 @@ impl Purpose {
             .map(Self::try_from)
     }
 
+    /// This purpose, declared while `earlier` is in force: what either of them demands is demanded.
+    ///
+    /// A purpose can only raise what is demanded, and images of two sessions may stand in one frame (a
+    /// mosaic). The names are those of the later one.
+    #[must_use]
+    pub fn with_demands_of(mut self, earlier: &Self) -> Self {
+        self.required_mask = self.required_mask.max(earlier.required_mask);
+        for class in &earlier.mask_classes {
+            if !self.mask_classes.contains(class) {
+                self.mask_classes.push(class.clone());
+            }
+        }
+        self.classes.retain(|class| earlier.classes.contains(class));
+        self.expires = self.expires.min(earlier.expires);
+        // Statistics let no image out at all, which is stronger than any mask.
+        if earlier.detector_use == DetectorUse::Statistics {
+            self.detector_use = DetectorUse::Statistics;
+        } else if self.detector_use != DetectorUse::Statistics {
+            self.detector_use = self.detector_use.min(earlier.detector_use);
+        }
+        self.statistics = match (self.statistics, earlier.statistics) {
+            (Some(a), Some(b)) => Some(StatisticsLimits {
+                min_window: a.min_window.max(b.min_window),
+                max_window: a.max_window.min(b.max_window),
+                min_count: a.min_count.max(b.min_count),
+                publish_delay: a.publish_delay.max(b.publish_delay),
+            }),
+            (one, other) => one.or(other),
+        };
+        self
+    }
+
     /// The purpose that stands on a pad, if one was declared and can be read.
     pub fn on_pad(pad: &impl IsA<gst::Pad>) -> Option<Self> {
         let mut found = None;
@@ -301,6 +333,31 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn what_either_purpose_demands_is_demanded() {
+        let mut strict = example(DetectorUse::Statistics);
+        strict.required_mask = Mask::Frame;
+        strict.mask_classes = vec!["bus".into()];
+        strict.expires = 5;
+        let mut weak = example(DetectorUse::Mask);
+        weak.session = "t".into();
+        weak.required_mask = Mask::None;
+        weak.classes = vec!["face".into()];
+        for both in [
+            weak.clone().with_demands_of(&strict),
+            strict.clone().with_demands_of(&weak),
+        ] {
+            assert_eq!(both.required_mask, Mask::Frame);
+            assert_eq!(both.detector_use, DetectorUse::Statistics);
+            assert_eq!(both.expires, 5);
+            assert_eq!(both.mask_classes.len(), 3);
+            assert!(both.classes.is_empty());
+            assert_eq!(both.statistics, strict.statistics);
+        }
+        assert_eq!(weak.clone().with_demands_of(&strict).session, "t");
+        assert_eq!(weak.clone().with_demands_of(&weak), weak);
     }
 
     #[test]

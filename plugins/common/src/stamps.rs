@@ -173,6 +173,15 @@ impl MaskStamp {
     }
 }
 
+/// Takes both stamps off a frame, readable or not. A frame without any is left as it is, shared or not.
+pub fn strip_stamps(frame: &mut gst::Buffer) {
+    for name in [SCAN_META, MASK_META] {
+        if CustomMeta::from_buffer(frame, name).is_ok() {
+            remove(frame.make_mut(), name);
+        }
+    }
+}
+
 fn write(frame: &mut gst::BufferRef, name: &str, values: &gst::StructureRef) {
     remove(frame, name);
     // Adding fails only for a name that `init` has not registered; the frame then has no stamp, which
@@ -242,6 +251,25 @@ mod tests {
         ScanStamp::remove(buffer);
         assert_eq!(ScanStamp::read(buffer), None);
         assert_eq!(MaskStamp::read(buffer), Some(mask));
+    }
+
+    #[test]
+    fn a_frame_without_stamps_is_not_copied_to_strip_it() {
+        gst::init().unwrap();
+        crate::init();
+        let mut bare = gst::Buffer::with_size(4).unwrap();
+        let shared = bare.clone();
+        strip_stamps(&mut bare);
+        assert_eq!(bare.as_ptr(), shared.as_ptr());
+        ScanStamp::default().write(bare.make_mut());
+        MaskStamp::default().write(bare.make_mut());
+        CustomMeta::from_mut_buffer(bare.make_mut(), MASK_META)
+            .unwrap()
+            .mut_structure()
+            .set("version", 9u32);
+        strip_stamps(&mut bare);
+        assert!(CustomMeta::from_buffer(&bare, SCAN_META).is_err());
+        assert!(CustomMeta::from_buffer(&bare, MASK_META).is_err());
     }
 
     #[test]
