@@ -8,13 +8,31 @@ use gst_video::{VideoFormatFlags, prelude::*};
 #[error("frames of this format cannot be painted")]
 pub struct NotPaintable;
 
-/// Paints a frame black.
+/// A black frame with the times of `clear` and nothing else of it: memory, padding and metas are new.
 ///
-/// Fails, and the frame must then be dropped, for formats whose samples are not whole bytes: a frame that
+/// # Errors
+///
+/// For formats that cannot be painted; the frame must then be dropped.
+pub fn instead_of(
+    clear: &gst::BufferRef,
+    info: &gst_video::VideoInfo,
+) -> Result<gst::Buffer, NotPaintable> {
+    // Zeroed, since the padding between rows leaves as well.
+    let mut black = gst::Buffer::from_mut_slice(vec![0u8; info.size()]);
+    let buffer = black.make_mut();
+    paint(
+        &mut gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, info)
+            .map_err(|_| NotPaintable)?,
+    )?;
+    buffer.set_pts(clear.pts());
+    buffer.set_dts(clear.dts());
+    buffer.set_duration(clear.duration());
+    Ok(black)
+}
+
+/// Paints a frame black. Fails for formats whose samples are not whole bytes: a frame that
 /// is only half painted would be worse than none.
-pub fn paint(
-    frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>,
-) -> Result<(), NotPaintable> {
+fn paint(frame: &mut gst_video::VideoFrameRef<&mut gst::BufferRef>) -> Result<(), NotPaintable> {
     let info = frame.format_info();
     let flags = info.flags();
     let eight_bits = (0..info.n_components()).all(|c| info.depth()[c as usize] == 8);

@@ -9,17 +9,24 @@
 //! ```
 //!
 //! The element is glue; the thinking lives in plain modules:
-//! [`opening`] reads the files and asks the policy, [`exit`] judges one frame at the exit, [`paths`] makes
-//! sure that no branch leads around an exit gate, [`proof`] holds the Merkle tree over what was let out,
-//! and [`watch`] closes the gate when time runs out or runs back.
+//! [`opening`] reads the [`files`] and asks the policy, [`late`] words the refusals that come later,
+//! [`session`] is one run with its decision and its counts, [`media`] lets nothing but images in, [`footage`]
+//! knows when a frame was filmed, [`exit`] judges one frame at the exit, [`black`] paints what leaves in its
+//! place, [`paths`] makes sure that no branch leads around an exit gate, [`proof`] holds the Merkle tree
+//! over what was let out, and [`watch`] closes the gate when time runs out or runs back.
 #![forbid(unsafe_code)]
 
 pub mod black;
 pub mod exit;
+pub mod files;
+pub mod footage;
+pub mod late;
+pub mod media;
 pub mod opening;
 pub mod paths;
 pub mod proof;
 mod purposegate;
+pub mod session;
 pub mod watch;
 
 pub use purposegate::{DenyAction, Language, Message, PurposeGate, Sink, Stage};

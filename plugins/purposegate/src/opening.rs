@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the gate's properties to a grant or a refusal: the files are read here, the policy decides.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use jiff::Timestamp;
 use privacy_common as contract;
-use privacy_policy::{
-    Grant, Mandate, PublicKey, Refusal, RefusalText, Request, Rules, SinkClass, key, mandate,
+use privacy_policy::{Grant, Mandate, Refusal, RefusalText, Request, Rules, SinkClass, mandate};
+
+use crate::{
+    files::{self, FileError},
+    footage::Footage,
+    watch::{Closed, Watch},
 };
 
 /// What the user asked for, as properties say it. Empty texts are missing ones.
@@ -30,6 +30,26 @@ pub struct Asked {
     pub operator: String,
     /// Where the images go.
     pub sink_class: Option<SinkClass>,
+    /// Instant at which the recording begins; empty when unknown.
+    pub footage_start: String,
+}
+
+impl Asked {
+    /// The purpose for the register, which takes no endless name.
+    fn purpose_name(&self) -> String {
+        self.purpose.chars().take(200).collect()
+    }
+
+    fn request(&self, now: Timestamp) -> Request<'_> {
+        Request {
+            now,
+            purpose: &self.purpose,
+            camera: &self.camera,
+            operator: &self.operator,
+            sink_class: self.sink_class.unwrap_or(SinkClass::Undeclared),
+            live: None,
+        }
+    }
 }
 
 /// A grant, with what a later refusal of the same session needs.
@@ -41,6 +61,10 @@ pub struct Opened {
     pub rules: Rules,
     /// The mandate it rests on.
     pub mandate: Mandate,
+    /// The clock since the decision.
+    pub watch: Watch,
+    /// The time of the frames, and the time that the mandate asks for.
+    pub footage: Footage,
 }
 
 /// A refusal, and the entry that the register writes of it.
@@ -48,22 +72,18 @@ pub struct Opened {
 pub struct Refused {
     /// Why.
     pub refusal: Refusal,
+    /// The purpose that was asked for, as the entry names it.
+    pub purpose: String,
     /// JSON of the entry.
     pub entry: String,
 }
 
 /// Reads the files that `asked` names and decides at `now` for `session`.
 pub fn open(asked: &Asked, session: &str, now: Timestamp) -> Result<Opened, Box<Refused>> {
-    let request = Request {
-        now,
-        purpose: &asked.purpose,
-        camera: &asked.camera,
-        operator: &asked.operator,
-        sink_class: asked.sink_class.unwrap_or(SinkClass::Undeclared),
-        live: None,
-    };
+    let request = asked.request(now);
     let refused = |refusal: Refusal, rules: Option<&Rules>, mandate: Option<&Mandate>| {
         Box::new(Refused {
+            purpose: asked.purpose_name(),
             entry: refusal.entry(session, rules, mandate, &request),
             refusal,
         })
@@ -77,44 +97,58 @@ pub fn open(asked: &Asked, session: &str, now: Timestamp) -> Result<Opened, Box<
         Ok(mandate) => mandate,
         Err(r) => return Err(refused(r, Some(&rules), None)),
     };
-    match privacy_policy::decide(&rules, mandate.as_ref(), &request) {
-        Ok(grant) => match mandate {
-            Some(mandate) => Ok(Opened {
-                grant,
-                rules,
-                mandate,
-            }),
-            None => Err(refused(
-                file_refusal("NO_MANDATE", "mandate", "", "no mandate was given"),
-                Some(&rules),
-                None,
-            )),
-        },
-        Err(r) => Err(refused(r, Some(&rules), mandate.as_ref())),
-    }
+    let grant = match privacy_policy::decide(&rules, mandate.as_ref(), &request) {
+        Ok(grant) => grant,
+        Err(r) => return Err(refused(r, Some(&rules), mandate.as_ref())),
+    };
+    let start = match footage_start(&asked.footage_start, now) {
+        Ok(start) => start,
+        Err(r) => return Err(refused(r, Some(&rules), mandate.as_ref())),
+    };
+    // Nothing is granted without a mandate; should that ever change, this refuses what it cannot hold.
+    let mandate = mandate.ok_or_else(|| {
+        let error = FileError::Content("no mandate was given".to_owned());
+        refused(
+            error.refusal("NO_MANDATE", "mandate", ""),
+            Some(&rules),
+            None,
+        )
+    })?;
+    Ok(Opened {
+        watch: Watch::new(grant.expires.as_second(), now.as_second()),
+        footage: Footage::new(grant.footage_range(), start),
+        grant,
+        rules,
+        mandate,
+    })
 }
 
 impl Opened {
-    /// The refusal of this session for a reason that shows only once the source is known.
-    pub fn refuse(
-        &self,
-        refusal: Refusal,
-        asked: &Asked,
-        session: &str,
-        now: Timestamp,
-    ) -> Refused {
-        let request = Request {
-            now,
-            purpose: &asked.purpose,
-            camera: &asked.camera,
-            operator: &asked.operator,
-            sink_class: asked.sink_class.unwrap_or(SinkClass::Undeclared),
-            live: None,
-        };
-        Refused {
-            entry: refusal.entry(session, Some(&self.rules), Some(&self.mandate), &request),
-            refusal,
+    /// Whether what was granted is still granted at `now`.
+    pub fn check(&self, now: Timestamp) -> Result<(), Closed> {
+        self.watch.check(now.as_second())?;
+        if self.grant.still_holds(&self.mandate, now) {
+            Ok(())
+        } else {
+            Err(Closed::Expired)
         }
+    }
+}
+
+/// The refusal of a session for a reason that shows only while it runs, and its entry. `opened` where a
+/// decision was made before.
+pub fn refuse(
+    refusal: Refusal,
+    opened: Option<&Opened>,
+    asked: &Asked,
+    session: &str,
+    now: Timestamp,
+) -> Refused {
+    let (rules, mandate) = opened.map(|o| (&o.rules, &o.mandate)).unzip();
+    Refused {
+        purpose: asked.purpose_name(),
+        entry: refusal.entry(session, rules, mandate, &asked.request(now)),
+        refusal,
     }
 }
 
@@ -165,11 +199,9 @@ fn load_rules(path: &str) -> Result<Rules, Refusal> {
     if path.is_empty() {
         return Ok(Rules::builtin());
     }
-    let refuse = |why: String| file_refusal("BAD_RULES", "rules-file", path, &why);
-    let text = read(Path::new(path), 1 << 20)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()))
-        .map_err(refuse)?;
-    Rules::parse(&text).map_err(|e| refuse(e.to_string()))
+    files::read_text(Path::new(path), files::MAX_TEXT_BYTES)
+        .and_then(|text| Rules::parse(&text).map_err(|e| FileError::Content(e.to_string())))
+        .map_err(|e| e.refusal("BAD_RULES", "rules-file", path))
 }
 
 /// `None` when no mandate was given at all: the policy then says what that means for the purpose.
@@ -177,67 +209,37 @@ fn load_mandate(asked: &Asked) -> Result<Option<Mandate>, Refusal> {
     if asked.mandate.is_empty() {
         return Ok(None);
     }
-    let keys = load_keys(&asked.trusted_keys)?;
-    let bytes = read(Path::new(&asked.mandate), mandate::MAX_TOKEN_BYTES as u64)
-        .map_err(|why| file_refusal("NO_MANDATE", "mandate", &asked.mandate, &why))?;
+    let keys = files::trusted_keys(&asked.trusted_keys)?;
+    let bytes = files::read(Path::new(&asked.mandate), mandate::MAX_TOKEN_BYTES as u64)
+        .map_err(|e| e.refusal("NO_MANDATE", "mandate", &asked.mandate))?;
     mandate::verify(&bytes, &keys)
         .map(Some)
         .map_err(Refusal::from)
 }
 
-fn load_keys(path: &str) -> Result<Vec<PublicKey>, Refusal> {
-    let refuse = |path: &str, why: &str| file_refusal("NO_TRUSTED_KEY", "trusted-keys", path, why);
-    if path.is_empty() {
-        return Err(Refusal::from(mandate::VerifyError::NoKey));
+/// The instant that `footage-start` names; `None` when it is not set.
+fn footage_start(text: &str, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+    let refuse = |why_en: &str, why_fr: &str| {
+        Refusal::from(RefusalText {
+            code: "BAD_FOOTAGE_START".to_owned(),
+            message_en: format!("footage-start=\"{text}\" cannot be used: {why_en}."),
+            message_fr: format!("footage-start=\"{text}\" est inutilisable : {why_fr}."),
+            remedy_en: "Set footage-start to the date and time at which the recording begins, such as 2026-11-20T18:00:00+01:00.".to_owned(),
+            remedy_fr: "Indiquez dans footage-start la date et l'heure du début de l'enregistrement, par exemple 2026-11-20T18:00:00+01:00.".to_owned(),
+            legal_ref: "CSI R.253-1 ; CPP 60-1, 77-1-1, 99-3".to_owned(),
+        })
+    };
+    if text.is_empty() {
+        return Ok(None);
     }
-    let mut files = Vec::new();
-    if Path::new(path).is_dir() {
-        let entries = fs::read_dir(path).map_err(|e| refuse(path, &e.to_string()))?;
-        for entry in entries {
-            let file = entry.map_err(|e| refuse(path, &e.to_string()))?.path();
-            if file.extension().is_some_and(|e| e == "pub" || e == "pem") {
-                files.push(file);
-            }
-        }
-        files.sort();
-    } else {
-        files.push(PathBuf::from(path));
+    let start: Timestamp = text.parse().map_err(|_| {
+        refuse(
+            "it is not an instant of RFC 3339 with its offset",
+            "ce n'est pas un instant RFC 3339 avec son décalage horaire",
+        )
+    })?;
+    if start > now {
+        return Err(refuse("it lies in the future", "il est dans le futur"));
     }
-    let mut keys = Vec::new();
-    for file in files {
-        let name = file.display().to_string();
-        let text = read(&file, 1 << 20)
-            .and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|_| "it is not a PEM text".to_owned())
-            })
-            .map_err(|why| refuse(&name, &why))?;
-        keys.extend(key::parse_public(&text).map_err(|e| refuse(&name, &e.to_string()))?);
-    }
-    if keys.is_empty() {
-        return Err(refuse(path, "the folder holds no *.pub and no *.pem file"));
-    }
-    Ok(keys)
-}
-
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .map_err(|e| e.to_string())?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("it is longer than {limit} bytes"));
-    }
-    Ok(bytes)
-}
-
-fn file_refusal(code: &str, property: &str, path: &str, why: &str) -> Refusal {
-    RefusalText {
-        code: code.to_owned(),
-        message_en: format!("{property}=\"{path}\" cannot be used: {why}."),
-        message_fr: format!("{property}=\"{path}\" est inutilisable : {why}."),
-        remedy_en: format!("Set {property} to a file that this process can read."),
-        remedy_fr: format!("Indiquez dans {property} un fichier lisible par ce processus."),
-        legal_ref: "CSI R.253-2".to_owned(),
-    }
-    .into()
+    Ok(Some(start))
 }

@@ -18,7 +18,7 @@ pub fn unguarded_sink(
     let mut next = vec![source.clone()];
     while let Some(pad) = next.pop() {
         let Some(peer) = pad.peer() else {
-            // Nothing leaves through an unlinked pad.
+            // Nothing leaves through an unlinked pad, and a new link is looked at before the next frame.
             continue;
         };
         if !seen.insert(peer.clone()) {
@@ -30,14 +30,7 @@ pub fn unguarded_sink(
         {
             continue;
         }
-        let mut onward: Vec<gst::Pad> = peer
-            .iterate_internal_links()
-            .into_iter()
-            .flatten()
-            .collect();
-        if onward.is_empty() {
-            onward = element.as_ref().map_or_else(Vec::new, |e| e.src_pads());
-        }
+        let onward = onward(&peer);
         if onward.is_empty() {
             // No way on: this is where the images end up.
             return Some(element.map_or_else(|| peer.name().to_string(), |e| e.name().to_string()));
@@ -45,6 +38,34 @@ pub fn unguarded_sink(
         next.extend(onward);
     }
     None
+}
+
+/// The pads that data may go on to. Through an element these are all its source pads and not only those
+/// that it names as linked inside: some elements name none before data flows, and the walk must not stop
+/// short of a sink.
+fn onward(pad: &gst::Pad) -> Vec<gst::Pad> {
+    match pad.downcast_ref::<gst::ProxyPad>() {
+        // Into a bin or out of it.
+        Some(proxy) => proxy
+            .internal()
+            .map(|inside| inside.upcast())
+            .into_iter()
+            .collect(),
+        None => pad
+            .parent_element()
+            .map_or_else(Vec::new, |element| element.src_pads()),
+    }
+}
+
+/// Whether `element` is the counter of this family, which lets no image through.
+pub fn is_counter(element: &gst::Element) -> bool {
+    // A plugin of another name may have a factory of this one.
+    element.factory().is_some_and(|factory| {
+        factory.name() == "countaggregator"
+            && factory
+                .plugin()
+                .is_some_and(|p| p.plugin_name() == "countaggregator")
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +113,43 @@ mod tests {
             find("identity name=entry ! ( queue ! identity name=guard ! fakesink )"),
             None
         );
+    }
+
+    #[test]
+    fn a_way_through_a_bin_a_selector_or_an_app_is_walked() {
+        assert_eq!(
+            find("identity name=entry ! ( queue ! identity ) ! fakesink name=behind"),
+            Some("behind".into())
+        );
+        assert_eq!(
+            find("identity name=entry ! ( queue ! identity name=guard ) ! fakesink"),
+            None
+        );
+        assert_eq!(
+            find("identity name=entry ! input-selector ! multiqueue ! fakesink name=leak"),
+            Some("leak".into())
+        );
+        assert_eq!(
+            find(
+                "identity name=entry ! input-selector ! multiqueue ! identity name=guard ! fakesink"
+            ),
+            None
+        );
+        // What an application does with its frames cannot be seen from here.
+        assert_eq!(
+            find("identity name=entry ! appsink name=app appsrc ! identity name=guard ! fakesink"),
+            Some("app".into())
+        );
+    }
+
+    #[test]
+    fn an_element_that_is_only_called_like_the_counter_is_no_guard() {
+        gst::init().unwrap();
+        let fake = gst::ElementFactory::make("identity")
+            .name("countaggregator")
+            .build()
+            .unwrap();
+        assert!(!is_counter(&fake));
     }
 
     #[test]

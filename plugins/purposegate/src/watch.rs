@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! When the gate must close by itself.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 /// Why a gate that was open is not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +52,49 @@ impl Watch {
     }
 }
 
+/// How often what may change without notice is looked at again while frames flow.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// When to look again: once a second, and at once after somebody linked something.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    next: Mutex<Option<Instant>>,
+    asked: AtomicBool,
+}
+
+impl Rounds {
+    /// Asks for a round before the next frame.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    /// Whether a round is due at `now`, which it then is not any more.
+    pub fn due(&self, now: Instant) -> bool {
+        let asked = self.asked.swap(false, Ordering::AcqRel);
+        let mut next = self.next.lock().unwrap();
+        if !asked && next.is_some_and(|next| now < next) {
+            return false;
+        }
+        *next = Some(now + ROUND);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_is_due_at_first_each_second_and_when_asked_for() {
+        let (rounds, start) = (Rounds::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!(rounds.due(at(0)));
+        assert!(!rounds.due(at(999)));
+        assert!(rounds.due(at(1000)));
+        rounds.ask();
+        assert!(rounds.due(at(1001)));
+        assert!(!rounds.due(at(2000)));
+    }
 
     #[test]
     fn nothing_flows_from_the_end_on() {

@@ -32,6 +32,8 @@ pub enum Message {
         message_fr: String,
         /// The articles it rests on.
         legal_ref: String,
+        /// Whether the register holds an entry of it.
+        recorded: bool,
     },
     /// `expired`: images flowed and do no more.
     Expired {
@@ -51,13 +53,14 @@ pub enum Message {
 
 impl Message {
     /// The message of a refusal.
-    pub fn refused(session: &str, refusal: &Refusal) -> Self {
+    pub fn refused(session: &str, refusal: &Refusal, recorded: bool) -> Self {
         Self::Refused {
             session: session.to_owned(),
             code: refusal.code.clone(),
             message_en: refusal.text(false),
             message_fr: refusal.text(true),
             legal_ref: refusal.legal_ref.clone(),
+            recorded,
         }
     }
 }
@@ -83,13 +86,15 @@ impl From<&Message> for gst::Structure {
                 message_en,
                 message_fr,
                 legal_ref,
+                recorded,
             } => builder
                 .field("event", "refused")
                 .field("session", session)
                 .field("code", code)
                 .field("message-en", message_en)
                 .field("message-fr", message_fr)
-                .field("legal-ref", legal_ref),
+                .field("legal-ref", legal_ref)
+                .field("recorded", recorded),
             Message::Expired { session, reason } => builder
                 .field("event", "expired")
                 .field("session", session)
@@ -129,6 +134,9 @@ impl TryFrom<&gst::StructureRef> for Message {
                 message_en: text("message-en")?,
                 message_fr: text("message-fr")?,
                 legal_ref: text("legal-ref")?,
+                recorded: s
+                    .get("recorded")
+                    .map_err(|e| glib::bool_error!("{NAME}: {e}"))?,
             },
             "expired" => Self::Expired {
                 session: text("session")?,
@@ -163,6 +171,7 @@ mod tests {
                 message_en: "a".into(),
                 message_fr: "é".into(),
                 legal_ref: "CSI".into(),
+                recorded: true,
             },
             Message::Expired {
                 session: "s".into(),

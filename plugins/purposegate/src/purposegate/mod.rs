@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use gst::prelude::*;
 
+mod asking;
 mod imp;
 mod message;
+mod settings;
 
 pub use message::Message;
 

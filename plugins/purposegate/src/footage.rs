@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! When a frame was filmed, for a mandate that names a time: a requisition asks for some minutes of a
+//! recording, and what lies outside them stays where it is.
+//!
+//! A frame's time is known from what its source wrote on it (`GstReferenceTimestampMeta` with caps
+//! `timestamp/x-unix` or `timestamp/x-ntp`) and from the property `footage-start` and the frame's place in
+//! the recording (its stream time). Every time that is known must lie inside; where none is, nothing leaves.
+
+use jiff::{SignedDuration, Timestamp};
+use privacy_policy::FootageTime;
+
+/// Seconds from the NTP epoch (1900) to the Unix epoch (1970), RFC 5905 figure 4.
+const NTP_TO_UNIX: i64 = 2_208_988_800;
+
+/// The time of the frames, and the time that the mandate asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Footage {
+    range: Option<(Timestamp, Timestamp)>,
+    start: Option<Timestamp>,
+}
+
+/// Why a frame may not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Outside {
+    /// The mandate names a time and nobody knows the frame's.
+    #[error(
+        "nobody knows when the frame was filmed, and the mandate names a time; set footage-start"
+    )]
+    Unknown,
+    /// The frame was filmed before or after.
+    #[error("the frame was filmed outside the time that the mandate names")]
+    Time,
+}
+
+impl Footage {
+    /// `range`: first instant asked for and first one after it; `start`: beginning of the recording.
+    pub fn new(range: Option<(Timestamp, Timestamp)>, start: Option<Timestamp>) -> Self {
+        Self { range, start }
+    }
+
+    /// The time that the mandate asks for, if it names one.
+    pub fn range(&self) -> Option<(Timestamp, Timestamp)> {
+        self.range
+    }
+
+    /// Whether a frame may leave. `stream_time` is its place in the recording.
+    pub fn check(
+        &self,
+        frame: &gst::BufferRef,
+        stream_time: Option<gst::ClockTime>,
+    ) -> Result<(), Outside> {
+        let Some((from, to)) = self.range else {
+            return Ok(());
+        };
+        let times = self.times(frame, stream_time);
+        if times.is_empty() {
+            Err(Outside::Unknown)
+        } else if times.iter().all(|t| (from..to).contains(t)) {
+            Ok(())
+        } else {
+            Err(Outside::Time)
+        }
+    }
+
+    /// What the register is told of it, with `frame` as the first one.
+    pub fn time(&self, frame: &gst::BufferRef, stream_time: Option<gst::ClockTime>) -> FootageTime {
+        FootageTime {
+            declared_start: self.start,
+            first_frame: self.times(frame, stream_time).into_iter().min(),
+        }
+    }
+
+    fn times(&self, frame: &gst::BufferRef, stream_time: Option<gst::ClockTime>) -> Vec<Timestamp> {
+        let mut times: Vec<Timestamp> = frame
+            .iter_meta::<gst::meta::ReferenceTimestampMeta>()
+            .filter_map(|meta| written(meta.reference(), meta.timestamp()))
+            .collect();
+        if let (Some(start), Some(place)) = (self.start, stream_time) {
+            times.extend(add(start, place));
+        }
+        times
+    }
+}
+
+fn written(reference: &gst::CapsRef, at: gst::ClockTime) -> Option<Timestamp> {
+    let epoch = match reference.structure(0)?.name().as_str() {
+        "timestamp/x-unix" => 0,
+        "timestamp/x-ntp" => -NTP_TO_UNIX,
+        _ => return None,
+    };
+    add(Timestamp::from_second(epoch).ok()?, at)
+}
+
+fn add(start: Timestamp, time: gst::ClockTime) -> Option<Timestamp> {
+    let nanoseconds = i64::try_from(time.nseconds()).ok()?;
+    start
+        .checked_add(SignedDuration::from_nanos(nanoseconds))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn asked() -> Option<(Timestamp, Timestamp)> {
+        Some((at("2026-11-17T17:00:00Z"), at("2026-11-17T18:00:00Z")))
+    }
+
+    fn stamped(caps: &str, seconds: u64) -> gst::Buffer {
+        let mut buffer = gst::Buffer::new();
+        gst::meta::ReferenceTimestampMeta::add(
+            buffer.make_mut(),
+            &caps.parse().unwrap(),
+            gst::ClockTime::from_seconds(seconds),
+            None,
+        );
+        buffer
+    }
+
+    #[test]
+    fn c2_the_first_instant_is_inside_and_the_last_is_not() {
+        gst::init().unwrap();
+        let bare = gst::Buffer::new();
+        let footage = Footage::new(asked(), Some(at("2026-11-17T16:59:59Z")));
+        let second = gst::ClockTime::SECOND;
+        for (place, expected) in [
+            (Some(second), Ok(())),
+            (Some(second - gst::ClockTime::NSECOND), Err(Outside::Time)),
+            (Some(3600 * second), Ok(())),
+            (Some(3601 * second), Err(Outside::Time)),
+            (Some(gst::ClockTime::MAX), Err(Outside::Unknown)),
+            (None, Err(Outside::Unknown)),
+        ] {
+            assert_eq!(footage.check(&bare, place), expected, "{place:?}");
+        }
+        let undeclared = Footage::new(asked(), None);
+        assert_eq!(undeclared.check(&bare, Some(second)), Err(Outside::Unknown));
+        assert_eq!(Footage::default().check(&bare, None), Ok(()));
+    }
+
+    #[test]
+    fn what_the_camera_wrote_is_understood_from_either_epoch() {
+        gst::init().unwrap();
+        let footage = Footage::new(asked(), None);
+        let inside = u64::try_from(at("2026-11-17T17:30:00Z").as_second()).unwrap();
+        let ntp = inside + u64::try_from(NTP_TO_UNIX).unwrap();
+        assert_eq!(
+            footage.check(&stamped("timestamp/x-unix", inside), None),
+            Ok(())
+        );
+        assert_eq!(
+            footage.check(&stamped("timestamp/x-ntp", ntp), None),
+            Ok(())
+        );
+        assert_eq!(
+            footage.check(&stamped("timestamp/x-unix", ntp), None),
+            Err(Outside::Time)
+        );
+        assert_eq!(
+            footage.check(&stamped("timestamp/x-ptp", inside), None),
+            Err(Outside::Unknown)
+        );
+    }
+
+    #[test]
+    fn the_register_is_told_the_earliest_time() {
+        gst::init().unwrap();
+        let start = at("2026-11-17T17:10:00Z");
+        let footage = Footage::new(asked(), Some(start));
+        let written = at("2026-11-17T17:05:00Z");
+        let frame = stamped(
+            "timestamp/x-unix",
+            u64::try_from(written.as_second()).unwrap(),
+        );
+        assert_eq!(
+            footage.time(&frame, Some(gst::ClockTime::ZERO)),
+            FootageTime {
+                declared_start: Some(start),
+                first_frame: Some(written),
+            }
+        );
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Refusals for what shows only once frames come: their codes and texts.
+
+use jiff::Timestamp;
+use privacy_policy::{Refusal, RefusalText};
+
+use crate::{media::NotImages, watch::Closed};
+
+/// Why a gate that started does not open, or closes for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Late {
+    /// The source did not answer the latency query.
+    UnknownSource,
+    /// The stream is not known to hold images only.
+    Media(NotImages),
+    /// The mandate names a time and nobody knows when the footage was filmed.
+    FootageTime(Timestamp, Timestamp),
+    /// Images would reach this element unmasked.
+    Unmasked(String),
+    /// Images would reach this element although none may leave.
+    ImagesOut(String),
+    /// The register said why it cannot write.
+    RegisterFailed(String),
+    /// No register answered.
+    NoRegister,
+    /// A gate upstream has declared a purpose already.
+    TwoPurposes,
+    /// What was decided holds no more.
+    Closed(Closed),
+}
+
+impl From<&Late> for Refusal {
+    fn from(late: &Late) -> Self {
+        const REGISTER: &str = "CSI R.253-2, R.253-5";
+        const IMAGES_ONLY: &str = "CSI R.253-1";
+        let (code, en, fr, remedy_en, remedy_fr, legal_ref): (&str, String, String, &str, &str, &str) = match late {
+            Late::UnknownSource => (
+                "UNKNOWN_SOURCE",
+                "The source does not say whether it is live (latency query), so the purpose cannot be checked.".into(),
+                "La source n'indique pas si elle est en direct (requête de latence) : la finalité ne peut être vérifiée.".into(),
+                "Use a source element that answers this query.",
+                "Utilisez un élément source qui répond à cette requête.",
+                REGISTER,
+            ),
+            Late::Media(NotImages::Sound) => (
+                "SOUND",
+                "Sound may not be recorded or transmitted with these images.".into(),
+                "Le son ne peut être capté avec ces images.".into(),
+                "Leave the audio pad unlinked.",
+                "Ne reliez pas le pad audio.",
+                IMAGES_ONLY,
+            ),
+            Late::Media(NotImages::Container) => (
+                "SOUND",
+                "Inside a container nobody can tell images from sound.".into(),
+                "Dans un conteneur, les images ne se distinguent pas du son.".into(),
+                "Put the gate behind the demuxer.",
+                "Placez la porte après le démultiplexeur.",
+                IMAGES_ONLY,
+            ),
+            Late::Media(NotImages::Unknown(media)) => (
+                "UNKNOWN_MEDIA",
+                format!("Nobody knows whether the stream (\"{media}\") holds images only."),
+                format!("Rien n'indique que le flux (« {media} ») ne contient que des images."),
+                "Put the gate behind the demuxer or the decoder, where the stream has caps of images.",
+                "Placez la porte après le démultiplexeur ou le décodeur, là où le flux a des caps d'images.",
+                IMAGES_ONLY,
+            ),
+            Late::FootageTime(from, to) => (
+                "FOOTAGE_TIME_UNKNOWN",
+                format!("The mandate asks for what was filmed from {from} to {to}, and nothing says when this footage was filmed."),
+                format!("Le mandat porte sur les images du {from} au {to}, or rien n'indique quand celles-ci ont été filmées."),
+                "Set footage-start to the date and time at which the recording begins, such as 2026-11-20T18:00:00+01:00.",
+                "Indiquez dans footage-start la date et l'heure du début de l'enregistrement, par exemple 2026-11-20T18:00:00+01:00.",
+                "CPP 60-1, 77-1-1, 99-3",
+            ),
+            Late::Unmasked(sink) => (
+                "UNGUARDED_PATH",
+                format!("Images would reach \"{sink}\" without passing a purposegate with stage=exit, and this purpose demands masked images."),
+                format!("Des images atteindraient « {sink} » sans passer par un purposegate stage=exit, or cette finalité exige des images masquées."),
+                "Put wgpublur and purposegate stage=exit on every branch.",
+                "Placez wgpublur et purposegate stage=exit sur chaque branche.",
+                "RGPD art. 25",
+            ),
+            Late::ImagesOut(sink) => (
+                "UNGUARDED_PATH",
+                format!("Images would reach \"{sink}\" without passing countaggregator, and statistics let no image out."),
+                format!("Des images atteindraient « {sink} » sans passer par countaggregator, or les statistiques ne laissent sortir aucune image."),
+                "Put countaggregator on every branch.",
+                "Placez countaggregator sur chaque branche.",
+                "RGPD art. 25",
+            ),
+            Late::RegisterFailed(why) => (
+                "REGISTER_FAILED",
+                format!("The register could not write the opening entry: {why}."),
+                format!("Le registre n'a pas pu écrire l'entrée d'ouverture : {why}."),
+                "",
+                "",
+                REGISTER,
+            ),
+            Late::NoRegister => (
+                "NO_REGISTER",
+                "No register answered.".into(),
+                "Aucun registre n'a répondu.".into(),
+                "Put auditsink at the end of the pipeline, or on a branch of a tee.",
+                "Placez auditsink en fin de pipeline, ou sur une branche d'un tee.",
+                REGISTER,
+            ),
+            Late::TwoPurposes => (
+                "TWO_PURPOSES",
+                "A gate upstream already declared a purpose; one stream serves one purpose.".into(),
+                "Une porte en amont a déjà déclaré une finalité ; un flux sert une seule finalité.".into(),
+                "Keep one purposegate with stage=entry.",
+                "Ne gardez qu'un purposegate stage=entry.",
+                "RGPD art. 5(1)(b)",
+            ),
+            Late::Closed(Closed::Expired) => (
+                "EXPIRED_MANDATE",
+                "The mandate, or what it rests on, has ended.".into(),
+                "Le mandat, ou ce qui le fonde, a pris fin.".into(),
+                "Renew it.",
+                "Renouvelez-le.",
+                "CSI L.252-4",
+            ),
+            Late::Closed(Closed::ClockBack) => (
+                "CLOCK_BACK",
+                "The clock of this host went back, so nobody can tell whether the mandate still runs.".into(),
+                "L'horloge de cette machine a reculé : la validité du mandat ne peut être établie.".into(),
+                "Set the clock right, then start again.",
+                "Remettez l'horloge à l'heure, puis relancez.",
+                REGISTER,
+            ),
+        };
+        RefusalText {
+            code: code.to_owned(),
+            message_en: en,
+            message_fr: fr,
+            remedy_en: remedy_en.to_owned(),
+            remedy_fr: remedy_fr.to_owned(),
+            legal_ref: legal_ref.to_owned(),
+        }
+        .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c8_every_late_refusal_speaks_both_languages_and_cites_the_law() {
+        let now = Timestamp::UNIX_EPOCH;
+        for late in [
+            Late::UnknownSource,
+            Late::Media(NotImages::Sound),
+            Late::Media(NotImages::Container),
+            Late::Media(NotImages::Unknown("video/x-new".into())),
+            Late::FootageTime(now, now),
+            Late::Unmasked("leak".into()),
+            Late::ImagesOut("leak".into()),
+            Late::RegisterFailed("full".into()),
+            Late::NoRegister,
+            Late::TwoPurposes,
+            Late::Closed(Closed::Expired),
+            Late::Closed(Closed::ClockBack),
+        ] {
+            let refusal = Refusal::from(&late);
+            assert!(refusal.message_en.ends_with('.'), "{late:?}");
+            assert!(refusal.message_fr.ends_with('.'), "{late:?}");
+            assert_ne!(refusal.message_en, refusal.message_fr, "{late:?}");
+            assert_eq!(refusal.remedy_en.is_empty(), refusal.remedy_fr.is_empty());
+            assert!(!refusal.legal_ref.is_empty(), "{late:?}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Signed mandates in a temporary folder, gates that use them, and a register that remembers what it was asked.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, Once},
+};
+
+use gst::prelude::*;
+use gst_check::Harness;
+use jiff::{SignedDuration, Timestamp};
+use privacy_common::{AuditAnswer, AuditRequest};
+use privacy_policy::{Form, KeyPair, Rules, key, mandate};
+
+pub const CAPS: &str = "video/x-raw,format=NV12,width=8,height=8,framerate=10/1";
+
+pub fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().unwrap();
+        gstpurposegate::plugin_register_static().unwrap();
+    });
+}
+
+/// A folder with the authority's public key.
+pub struct Site {
+    folder: tempfile::TempDir,
+    key: KeyPair,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        init();
+        let folder = tempfile::tempdir().unwrap();
+        let key = key::generate();
+        let pem = key::public_pem(&key.public()).unwrap();
+        std::fs::write(folder.path().join("authority.pub"), pem).unwrap();
+        Self { folder, key }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// The tests' form of a purpose, brought up to date.
+    pub fn form(purpose: &str) -> Form {
+        let path = format!(
+            "{}/../policy/tests/forms/{purpose}.toml",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let mut form = Form::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let now = Timestamp::now();
+        form.valid_from = now - SignedDuration::from_hours(1);
+        form.valid_to = now + SignedDuration::from_hours(24);
+        form
+    }
+
+    /// Signs a form and gives the properties of an entry gate that uses it.
+    pub fn mandate(&self, form: &Form) -> String {
+        let token = mandate::sign(form, &Rules::builtin(), &self.key, Timestamp::now()).unwrap();
+        std::fs::write(self.path("mandate.biscuit"), token).unwrap();
+        format!(
+            "purpose={} mandate={} trusted-keys={} camera=cam-12 operator={} sink-class={}",
+            form.purpose_id,
+            self.text("mandate.biscuit"),
+            self.text("authority.pub"),
+            form.operators[0].id,
+            form.sink_classes[0],
+        )
+    }
+
+    /// An entry gate for live viewing between two pads, and its register.
+    pub fn live_view(&self) -> (Harness, Register) {
+        self.gate(&Self::form("vp.live_view.public_road"), "", true)
+    }
+
+    /// An entry gate for `form` between two pads, on a source that is live or not.
+    pub fn gate(&self, form: &Form, more: &str, live: bool) -> (Harness, Register) {
+        let description = format!("purposegate {} {more}", self.mandate(form));
+        let gate = gst::parse::launch(&description).unwrap();
+        let sink = gate.static_pad("sink").unwrap();
+        sink.add_probe(gst::PadProbeType::QUERY_UPSTREAM, move |_, info| {
+            let Some(gst::QueryViewMut::Latency(latency)) = info.query_mut().map(|q| q.view_mut())
+            else {
+                return gst::PadProbeReturn::Ok;
+            };
+            latency.set(live, gst::ClockTime::ZERO, gst::ClockTime::NONE);
+            gst::PadProbeReturn::Handled
+        });
+        let register = Register::on(&gate.static_pad("src").unwrap());
+        (
+            Harness::with_element(&gate, Some("sink"), Some("src")),
+            register,
+        )
+    }
+}
+
+/// A register on a pad, which answers as `auditsink` does.
+#[derive(Clone, Default)]
+pub struct Register(Arc<Mutex<Vec<AuditRequest>>>);
+
+impl Register {
+    pub fn on(pad: &gst::Pad) -> Self {
+        let register = Self::default();
+        let entries = register.0.clone();
+        pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, move |_, info| {
+            let Some(query) = info.query_mut() else {
+                return gst::PadProbeReturn::Ok;
+            };
+            let Some(Ok(request)) = AuditRequest::from_query(query) else {
+                return gst::PadProbeReturn::Ok;
+            };
+            let mut entries = entries.lock().unwrap();
+            AuditAnswer::Durable(entries.len() as u64).write(query);
+            entries.push(request);
+            gst::PadProbeReturn::Handled
+        });
+        register
+    }
+
+    pub fn operations(&self) -> Vec<String> {
+        let entries = self.0.lock().unwrap();
+        entries.iter().map(|e| e.operation.clone()).collect()
+    }
+
+    pub fn last(&self) -> String {
+        self.0.lock().unwrap().last().unwrap().entry.clone()
+    }
+}
+
+/// A frame of grey 77 at `ms` milliseconds.
+pub fn frame(ms: u64) -> gst::Buffer {
+    let mut buffer = gst::Buffer::from_mut_slice(vec![77u8; 96]);
+    buffer
+        .get_mut()
+        .unwrap()
+        .set_pts(gst::ClockTime::from_mseconds(ms));
+    buffer
+}
+
+/// A bus for an element that stands in no pipeline.
+pub fn bus(h: &Harness) -> gst::Bus {
+    let bus = gst::Bus::new();
+    h.element().unwrap().set_bus(Some(&bus));
+    bus
+}
+
+/// Text of the first error on a bus.
+pub fn error(bus: &gst::Bus) -> Option<String> {
+    std::iter::from_fn(|| bus.pop()).find_map(|message| match message.view() {
+        gst::MessageView::Error(e) => Some(e.error().to_string()),
+        _ => None,
+    })
+}
