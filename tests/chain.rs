@@ -379,14 +379,19 @@ fn b3_a_branch_around_the_exit_gate_is_refused() {
 fn f5_a_requisition_is_served_from_a_recording_and_not_from_a_live_camera() {
     init();
     let site = Site::new();
+    let noon = jiff::Zoned::now()
+        .yesterday()
+        .unwrap()
+        .strftime("%FT12:00:00%:z")
+        .to_string();
     let outcome = run(&format!(
-        "videotestsrc is-live=true num-buffers=5 ! {} ! {}",
+        "videotestsrc is-live=true num-buffers=5 ! {} footage-start={noon} ! {}",
         entry(&site, "judicial.requisition_extract", "requisition"),
         sink(&site, "live.raw"),
     ));
     assert!(outcome.error.unwrap().contains("LIVE_SOURCE"));
     let outcome = run(&format!(
-        "videotestsrc num-buffers=5 ! {} ! {}",
+        "videotestsrc num-buffers=5 ! {} footage-start={noon} ! {}",
         entry(&site, "judicial.requisition_extract", "requisition"),
         sink(&site, "piece.raw"),
     ));
