@@ -19,6 +19,8 @@ pub enum Late {
     Unmasked(String),
     /// Images would reach this element although none may leave.
     ImagesOut(String),
+    /// Images declared for a display would be written to a file by this element.
+    FileSink(String),
     /// The register said why it cannot write.
     RegisterFailed(String),
     /// No register answered.
@@ -68,8 +70,8 @@ impl From<&Late> for Refusal {
             ),
             Late::FootageTime(from, to) => (
                 "FOOTAGE_TIME_UNKNOWN",
-                format!("The mandate asks for what was filmed from {from} to {to}, and nothing says when this footage was filmed."),
-                format!("Le mandat porte sur les images du {from} au {to}, or rien n'indique quand celles-ci ont été filmées."),
+                format!("The mandate asks for what was filmed from {} to {} (Paris time), and nothing says when this footage was filmed.", paris(*from), paris(*to)),
+                format!("Le mandat porte sur les images du {} au {} (heure de Paris), or rien n'indique quand celles-ci ont été filmées.", paris(*from), paris(*to)),
                 "Set footage-start to the date and time at which the recording begins, such as 2026-11-20T18:00:00+01:00.",
                 "Indiquez dans footage-start la date et l'heure du début de l'enregistrement, par exemple 2026-11-20T18:00:00+01:00.",
                 "CPP 60-1, 77-1-1, 99-3",
@@ -90,10 +92,18 @@ impl From<&Late> for Refusal {
                 "Placez countaggregator sur chaque branche.",
                 "RGPD art. 25",
             ),
+            Late::FileSink(sink) => (
+                "EXTRACTION_NOT_FREE",
+                format!("Images declared for a display would be written to a file by \"{sink}\"; an extraction is never free."),
+                format!("Des images déclarées pour un affichage seraient écrites dans un fichier par « {sink} » ; l'extraction n'est jamais libre."),
+                "Take it out, or use a purpose and a sink-class that allow a file.",
+                "Retirez-le, ou utilisez une finalité et un sink-class qui permettent un fichier.",
+                "CSI R.253-4 ; CSI R.253-5",
+            ),
             Late::RegisterFailed(why) => (
                 "REGISTER_FAILED",
-                format!("The register could not write the opening entry: {why}."),
-                format!("Le registre n'a pas pu écrire l'entrée d'ouverture : {why}."),
+                format!("The register could not write an entry: {why}."),
+                format!("Le registre n'a pas pu écrire une entrée : {why}."),
                 "",
                 "",
                 REGISTER,
@@ -143,6 +153,13 @@ impl From<&Late> for Refusal {
     }
 }
 
+fn paris(instant: Timestamp) -> impl std::fmt::Display {
+    instant
+        .to_zoned(privacy_policy::time::paris())
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +175,7 @@ mod tests {
             Late::FootageTime(now, now),
             Late::Unmasked("leak".into()),
             Late::ImagesOut("leak".into()),
+            Late::FileSink("copy".into()),
             Late::RegisterFailed("full".into()),
             Late::NoRegister,
             Late::TwoPurposes,

@@ -14,6 +14,25 @@ pub fn unguarded_sink(
     source: &gst::Pad,
     is_guard: impl Fn(&gst::Element) -> bool,
 ) -> Option<String> {
+    find_sink(source, is_guard, |_| true)
+}
+
+/// The first sink that writes files and can be reached from `source`, by name. What an application does
+/// with its frames cannot be seen from here.
+pub fn file_sink(source: &gst::Pad) -> Option<String> {
+    let writes = |element: Option<&gst::Element>| {
+        element
+            .and_then(|e| e.metadata(gst::ELEMENT_METADATA_KLASS))
+            .is_some_and(|klass| klass.split('/').any(|word| word == "File"))
+    };
+    find_sink(source, |_| false, writes)
+}
+
+fn find_sink(
+    source: &gst::Pad,
+    is_guard: impl Fn(&gst::Element) -> bool,
+    is_meant: impl Fn(Option<&gst::Element>) -> bool,
+) -> Option<String> {
     let mut seen = HashSet::new();
     let mut next = vec![source.clone()];
     while let Some(pad) = next.pop() {
@@ -31,8 +50,8 @@ pub fn unguarded_sink(
             continue;
         }
         let onward = onward(&peer);
-        if onward.is_empty() {
-            // No way on: this is where the images end up.
+        // No way on: this is where the images end up.
+        if onward.is_empty() && is_meant(element.as_ref()) {
             return Some(element.map_or_else(|| peer.name().to_string(), |e| e.name().to_string()));
         }
         next.extend(onward);
@@ -139,6 +158,22 @@ mod tests {
         assert_eq!(
             find("identity name=entry ! appsink name=app appsrc ! identity name=guard ! fakesink"),
             Some("app".into())
+        );
+    }
+
+    #[test]
+    fn c1_a_sink_that_writes_files_is_found_behind_anything() {
+        gst::init().unwrap();
+        let find = |description: &str| {
+            let bin = gst::parse::bin_from_description(description, false).unwrap();
+            file_sink(&bin.by_name("entry").unwrap().static_pad("src").unwrap())
+        };
+        assert_eq!(find("identity name=entry ! queue ! fakesink"), None);
+        assert_eq!(
+            find(
+                "identity name=entry ! tee name=t t. ! queue ! fakesink t. ! ( queue ! filesink name=copy )"
+            ),
+            Some("copy".into())
         );
     }
 

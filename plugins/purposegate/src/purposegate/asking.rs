@@ -6,11 +6,12 @@ use std::time::Instant;
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 use jiff::Timestamp;
-use privacy_common::{AuditAnswer, AuditRequest, DetectorUse, Mask, PathNote, Purpose};
+use privacy_common::{AuditAnswer, AuditRequest, DetectorUse, Mask, PathNote, Purpose, SinkClass};
 
 use super::{
     Message, Stage,
     imp::{CAT, PurposeGate, State},
+    settings::Settings,
 };
 use crate::{
     late::Late,
@@ -43,8 +44,10 @@ impl PurposeGate {
         AuditAnswer::read(&query, answered)
     }
 
-    /// Has a refusal written by the register, if there is one, and says it on the bus.
-    pub(super) fn record(&self, session: &str, refused: &Refused) {
+    /// Has a refusal written by the register and says it on the bus. The text of the error says so where no
+    /// register took it.
+    pub(super) fn record(&self, settings: &Settings, session: &str, refused: &Refused) -> String {
+        let refusal = &refused.refusal;
         let answer = self.ask_register(&AuditRequest {
             session: session.to_owned(),
             purpose: refused.purpose.clone(),
@@ -52,21 +55,32 @@ impl PurposeGate {
             entry: refused.entry.clone(),
         });
         let recorded = matches!(answer, AuditAnswer::Durable(_));
-        if !recorded {
-            gst::warning!(
-                CAT,
-                imp = self,
-                "refusal is not in the register: {answer:?}"
-            );
+        self.post(&Message::refused(session, refusal, recorded));
+        let text = settings.text(refusal);
+        if recorded {
+            return text;
         }
-        self.post(&Message::refused(session, &refused.refusal, recorded));
+        gst::warning!(
+            CAT,
+            imp = self,
+            "refusal is not in the register: {answer:?}"
+        );
+        let unrecorded = match answer {
+            AuditAnswer::Failed(why) => Late::RegisterFailed(why),
+            AuditAnswer::None | AuditAnswer::Durable(_) => Late::NoRegister,
+        };
+        let unrecorded = privacy_policy::Refusal::from(&unrecorded);
+        if unrecorded.code == refusal.code {
+            text
+        } else {
+            format!("{text} {}", settings.text(&unrecorded))
+        }
     }
 
     /// Closes the gate for good; the first time, it is recorded and told.
     fn refuse(&self, state: &State, refused: &Refused) -> gst::FlowError {
         if state.session.shut() {
-            self.record(&state.session.id, refused);
-            let text = state.settings.text(&refused.refusal);
+            let text = self.record(&state.settings, &state.session.id, refused);
             gst::element_imp_error!(self, gst::ResourceError::NotAuthorized, ("{text}"));
         }
         gst::FlowError::Error
@@ -76,11 +90,13 @@ impl PurposeGate {
         self.refuse(state, &state.session.refused(late, Timestamp::now()))
     }
 
+    /// The frame's place in the recording. Demuxers of old containers (AVI) know only when a frame is to be
+    /// decoded, which is when it is shown in streams that do not reorder frames.
     pub(super) fn stream_time(&self, frame: &gst::BufferRef) -> Option<gst::ClockTime> {
         let segment = self.obj().segment();
         segment
             .downcast_ref::<gst::ClockTime>()?
-            .to_stream_time(frame.pts()?)
+            .to_stream_time(frame.pts().or(frame.dts())?)
     }
 
     /// Makes sure that an entry gate is open before `frame`: the source is known by now, and the register
@@ -187,9 +203,21 @@ impl PurposeGate {
         }
     }
 
-    /// Every way out must pass an exit gate when a mask is due, or a counter when no image may leave.
+    /// Every way out must pass an exit gate when a mask is due, or a counter when no image may leave, and
+    /// what was declared for a display must not end up in a file.
     fn walk(&self, purpose: &Purpose) -> Result<(), Late> {
+        use SinkClass as To;
+        let display = matches!(
+            purpose.sink_class,
+            To::CsuDisplay | To::InternalSecured | To::InternalUnsecured
+        );
         let counts_only = purpose.detector_use == DetectorUse::Statistics;
+        if display
+            && !counts_only
+            && let Some(sink) = paths::file_sink(self.obj().src_pad())
+        {
+            return Err(Late::FileSink(sink));
+        }
         if purpose.required_mask == Mask::None && !counts_only {
             return Ok(());
         }

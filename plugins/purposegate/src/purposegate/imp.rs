@@ -231,10 +231,10 @@ impl BaseTransformImpl for PurposeGate {
             Stage::Entry => match opening::open(&settings.asked, &id, Timestamp::now()) {
                 Ok(opened) => Some(opened),
                 Err(refused) => {
-                    self.record(&id, &refused);
+                    let text = self.record(&settings, &id, &refused);
                     return Err(gst::error_msg!(
                         gst::ResourceError::NotAuthorized,
-                        ("{}", settings.text(&refused.refusal))
+                        ("{text}")
                     ));
                 }
             },

@@ -337,3 +337,41 @@ fn the_purpose_stands_on_the_pad_after_a_flush_and_a_seek() {
         "vp.live_view.public_road"
     );
 }
+
+#[test]
+fn c1_live_viewing_with_a_file_on_a_branch_is_refused() {
+    let site = Site::new();
+    let pipeline = gst::parse::launch(&format!(
+        "videotestsrc is-live=true num-buffers=5 ! {CAPS} ! purposegate {} ! tee name=t \
+         t. ! queue ! fakesink name=s async=false t. ! queue ! filesink async=false location={}",
+        site.mandate(&Site::form("vp.live_view.public_road")),
+        site.text("copy.raw"),
+    ))
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    let register = Register::on(&pipeline.by_name("s").unwrap().static_pad("sink").unwrap());
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let text = wait_for_error(&pipeline);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(text.contains("EXTRACTION_NOT_FREE"), "{text}");
+    assert!(!text.contains("NO_REGISTER"), "{text}");
+    assert_eq!(register.operations(), ["refuse"]);
+    let copied = std::fs::metadata(site.path("copy.raw")).map_or(0, |m| m.len());
+    assert_eq!(copied, 0);
+}
+
+#[test]
+fn an_error_says_that_the_refusal_is_in_no_register() {
+    init();
+    let gate = gst::ElementFactory::make("purposegate").build().unwrap();
+    let bus = gst::Bus::new();
+    gate.set_bus(Some(&bus));
+    assert!(gate.set_state(gst::State::Paused).is_err());
+    let text = error(&bus).unwrap();
+    assert!(
+        text.starts_with("UNKNOWN_PURPOSE") && text.contains("NO_REGISTER"),
+        "{text}"
+    );
+    gate.set_state(gst::State::Null).unwrap();
+}

@@ -312,3 +312,52 @@ fn a_stream_that_ends_by_expiry_says_so_downstream() {
     let proof = proof(&h, "a").unwrap();
     assert_eq!((proof.frames_out, proof.mask_failures), (0, 0));
 }
+
+/// Sends a purpose into a pad as an entry gate does: after caps and segment, before the first frame.
+fn declare(pad: &gst::Pad, purpose: Purpose) {
+    let sent = std::sync::atomic::AtomicBool::new(false);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
+        if !sent.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            pad.push_event(purpose.to_event());
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Frames that leave a mosaic of two sessions with these demands.
+fn mosaic(one: Mask, other: Mask) -> u64 {
+    init();
+    let pipeline = gst::parse::launch(&format!(
+        "compositor name=mix ! {CAPS} ! purposegate name=exit stage=exit ! fakesink async=false \
+         videotestsrc num-buffers=5 ! {CAPS} ! identity name=a ! mix. \
+         videotestsrc num-buffers=5 ! {CAPS} ! identity name=b ! mix."
+    ))
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    for (name, demand) in [("a", one), ("b", other)] {
+        let pad = pipeline.by_name(name).unwrap().static_pad("src").unwrap();
+        declare(&pad, purpose(name, demand));
+    }
+    let bus = pipeline.bus().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ended = bus.timed_pop_filtered(
+        gst::ClockTime::from_seconds(60),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    assert_eq!(ended.map(|m| m.type_()), Some(gst::MessageType::Eos));
+    let gate = pipeline.by_name("exit").unwrap();
+    let stats: gst::Structure = gate.property("stats");
+    pipeline.set_state(gst::State::Null).unwrap();
+    stats.get("frames-out").unwrap()
+}
+
+#[test]
+fn b6_a_mosaic_obeys_the_strictest_of_its_tiles() {
+    assert!(
+        mosaic(Mask::None, Mask::None) > 0,
+        "a mosaic can be let out"
+    );
+    assert_eq!(mosaic(Mask::None, Mask::Persons), 0);
+    assert_eq!(mosaic(Mask::Persons, Mask::None), 0);
+}

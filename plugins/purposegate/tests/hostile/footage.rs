@@ -69,6 +69,23 @@ fn c2_the_place_in_the_recording_counts_and_not_the_timestamp() {
 }
 
 #[test]
+fn c2_frames_that_only_know_when_to_be_decoded_are_placed_by_that() {
+    let site = Site::new();
+    let from = an_hour_ago();
+    let (mut h, _) = site.gate(&form(from), &format!("footage-start={from}"), false);
+    h.set_src_caps_str("video/x-msmpeg,msmpegversion=43");
+    for seconds in [0, 1, 2] {
+        let mut frame = frame(0);
+        frame.make_mut().set_pts(gst::ClockTime::NONE);
+        frame
+            .make_mut()
+            .set_dts(gst::ClockTime::from_seconds(seconds));
+        h.push(frame).unwrap();
+    }
+    assert_eq!(h.buffers_in_queue(), 2, "as avidemux sends them");
+}
+
+#[test]
 fn c2_footage_of_an_unknown_time_is_refused_with_what_to_do() {
     let site = Site::new();
     let (mut h, register) = site.gate(&form(an_hour_ago()), "", false);
