@@ -4,4 +4,5 @@
 
 mod chain;
 mod interface;
+mod leak;
 mod readme;
