@@ -85,6 +85,18 @@ pub fn grant(grant: &Grant, french: bool) -> String {
         );
     }
     lines.add("register entry", "inscription registre", grant.operation);
+    if let Some((from, to)) = grant.footage_range() {
+        lines.add(
+            "footage",
+            "images",
+            format_args!(
+                "{} – {} ({} footage-start)",
+                local(from),
+                local(to),
+                pick(french, "needs", "exige")
+            ),
+        );
+    }
     lines.add("until", "jusqu'au", local(grant.expires));
     lines.text
 }

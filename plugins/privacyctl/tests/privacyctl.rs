@@ -172,6 +172,12 @@ fn every_purpose_goes_from_form_to_decision() {
         let open = ask(sink, &[source]);
         assert_eq!(open.status.code(), Some(0), "{purpose}: {}", err(&open));
         assert!(out(&open).starts_with("It would open."));
+        assert_eq!(
+            out(&open).contains("needs footage-start"),
+            purpose.starts_with("judicial."),
+            "{}",
+            out(&open)
+        );
         assert!(out(&ask(sink, &[source, "--lang", "fr"])).starts_with("Il s'ouvrirait."));
         // The wrong source, and an instant long after the end.
         let other = if source == "--live" {
