@@ -392,9 +392,10 @@ fn a_plain_mp4_can_be_read_and_is_hashed_as_finished() {
         }
         Err(e) => {
             eprintln!(
-                "SKIPPED ffprobe half of a_plain_mp4_can_be_read: ffprobe is missing ({e}), install ffmpeg"
+                "SKIPPED a_plain_mp4_can_be_read_and_is_hashed_as_finished: ffprobe is missing ({e}), install ffmpeg"
             );
-            assert!(std::env::var("CI").is_err(), "ffprobe must be there in CI");
+            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!ci, "ffprobe must be there in CI");
         }
     }
     // GStreamer itself reads it too.
