@@ -53,6 +53,8 @@ pub struct MaskStamp {
     pub reason: String,
     /// Share of the frame that is masked, 0 to 1.
     pub share: f64,
+    /// PTS of the frame masked, by which a stamp copied onto other pixels is noticed.
+    pub pts: Option<gst::ClockTime>,
 }
 
 impl MaskStamp {
@@ -115,6 +117,7 @@ impl From<&MaskStamp> for gst::Structure {
             .field("whole-frame", stamp.whole_frame)
             .field("reason", &stamp.reason)
             .field("share", stamp.share)
+            .field("pts", stamp.pts.map_or(u64::MAX, gst::ClockTime::nseconds))
             .build()
     }
 }
@@ -133,6 +136,7 @@ impl TryFrom<&gst::StructureRef> for MaskStamp {
             whole_frame: get(s, "whole-frame")?,
             reason: get::<&str>(s, "reason")?.to_owned(),
             share: get(s, "share")?,
+            pts: gst::ClockTime::try_from(get::<u64>(s, "pts")?).ok(),
         })
     }
 }
@@ -244,6 +248,7 @@ mod tests {
             whole_frame: false,
             reason: String::new(),
             share: 0.07,
+            pts: Some(gst::ClockTime::from_mseconds(40)),
         };
         mask.write(buffer);
         assert_eq!(MaskStamp::read(buffer).as_ref(), Some(&mask));

@@ -21,6 +21,9 @@ pub enum Held {
     /// Nobody masked the frame.
     #[error("the frame carries no mask stamp; put wgpublur before this gate")]
     NotMasked,
+    /// The mask stamp was written for another frame.
+    #[error("the mask stamp was written for another frame than this")]
+    Copied,
     /// Nobody looked at the frame, so nobody knows what ought to be masked.
     #[error("the frame carries no scan stamp; put onnxdetector before wgpublur")]
     NotScanned,
@@ -53,6 +56,10 @@ pub fn judge(
         return Ok(());
     }
     let mask = mask.ok_or(Held::NotMasked)?;
+    // Metas are copied from buffer to buffer: a stamp of another moment says nothing of these pixels.
+    if !same_moment(mask.pts, pts) {
+        return Err(Held::Copied);
+    }
     if mask.whole_frame {
         return Ok(());
     }
@@ -63,11 +70,8 @@ pub fn judge(
     if scan.overflow {
         return Err(Held::Overflow);
     }
-    match (scan.pts, pts) {
-        (Some(looked), Some(now)) if looked.absdiff(now) <= MAX_SCAN_AGE => {}
-        // A source without timestamps cannot be late: the stamp lies on the very buffer.
-        (None, None) => {}
-        _ => return Err(Held::Stale),
+    if !same_moment(scan.pts, pts) {
+        return Err(Held::Stale);
     }
     // A purpose that demands a mask names what it must cover; one that names nothing is not understood.
     if purpose.mask_classes.is_empty() {
@@ -79,6 +83,16 @@ pub fn judge(
         }
     }
     Ok(())
+}
+
+/// Whether a stamp speaks of this frame or of one close enough: `videorate` moves frames a little.
+fn same_moment(stamped: Option<gst::ClockTime>, frame: Option<gst::ClockTime>) -> bool {
+    match (stamped, frame) {
+        (Some(stamped), Some(frame)) => stamped.absdiff(frame) <= MAX_SCAN_AGE,
+        // A source without timestamps cannot be late: the stamp lies on the very buffer.
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +128,7 @@ mod tests {
 
     fn mask(classes: &[&str]) -> MaskStamp {
         MaskStamp {
+            pts: NOW,
             classes: classes.iter().map(|c| (*c).to_owned()).collect(),
             ..Default::default()
         }
@@ -156,11 +171,25 @@ mod tests {
             judge(Some(&both), Some(&crowd), Some(&masked), NOW),
             Err(Held::Overflow)
         );
+        let elsewhere = MaskStamp {
+            pts: Some(gst::ClockTime::from_seconds(9)),
+            whole_frame: true,
+            ..Default::default()
+        };
+        assert_eq!(
+            judge(Some(&both), Some(&seen), Some(&elsewhere), NOW),
+            Err(Held::Copied),
+            "the stamp of another frame, even one masked whole"
+        );
         for late in [
             None,
             Some(gst::ClockTime::from_mseconds(1501)),
             Some(gst::ClockTime::from_mseconds(499)),
         ] {
+            let masked = MaskStamp {
+                pts: late,
+                ..masked.clone()
+            };
             assert_eq!(
                 judge(Some(&both), Some(&seen), Some(&masked), late),
                 Err(Held::Stale)
@@ -171,6 +200,7 @@ mod tests {
     #[test]
     fn a_whole_mask_satisfies_every_demand_and_nothing_else_satisfies_frame() {
         let whole = MaskStamp {
+            pts: NOW,
             whole_frame: true,
             ..Default::default()
         };
@@ -199,6 +229,7 @@ mod tests {
         let mut counts = purpose(Mask::None, &[]);
         counts.detector_use = DetectorUse::Statistics;
         let whole = MaskStamp {
+            pts: NOW,
             whole_frame: true,
             ..Default::default()
         };

@@ -60,6 +60,7 @@ fn frame(n: u64, scan: bool, mask: bool) -> gst::Buffer {
             MaskStamp {
                 classes: vec![MaskStamp::EVERY_CLASS.into()],
                 method: "pixelate".into(),
+                pts: Some(pts),
                 ..Default::default()
             }
             .write(buffer);

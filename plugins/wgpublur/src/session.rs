@@ -198,6 +198,7 @@ impl Session {
                 None => regions::share(&regions, stream.width, stream.height),
                 Some(_) => 1.0,
             },
+            pts: buffer.pts(),
         };
         // Last, so that a frame on which anything above failed has no stamp.
         stamp.write(buffer);

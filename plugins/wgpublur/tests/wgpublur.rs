@@ -208,6 +208,7 @@ fn a_frame_with_nobody_on_it_leaves_as_it_came_but_stamped() {
                 whole_frame: false,
                 reason: String::new(),
                 share: 0.0,
+                pts: out.pts(),
             }
         );
     }

@@ -52,6 +52,7 @@ fn stamped(ms: u64) -> gst::Buffer {
     .write(buffer.make_mut());
     MaskStamp {
         classes: vec!["person".into()],
+        pts,
         ..Default::default()
     }
     .write(buffer.make_mut());
