@@ -71,7 +71,7 @@ pub fn print(report: &Report) -> Result<()> {
             counted.frames_in.len() as f64 / counted.wall.as_secs_f64(),
         ),
     );
-    line("work per frame", &stages(report));
+    line("time per frame", &stages(report));
     line("register", &format!("{} entries", report.site.entries()?));
     let (holds, words) = report.site.verify_register()?;
     line("register verified", if holds { "yes" } else { "NO" });
@@ -88,7 +88,7 @@ fn line(name: &str, text: &str) {
     println!("{name:>18}  {text}");
 }
 
-/// Mean work of each stage of the masking pipeline on one core, in milliseconds.
+/// Mean time of a frame in each stage of the masking pipeline; the cores are shared with the other pipeline.
 fn stages(report: &Report) -> String {
     [
         ("decode", "decode"),
