@@ -29,7 +29,7 @@ pub enum Command {
     Init {
         /// Directory to make.
         dir: PathBuf,
-        /// Name of the register, written into every checkpoint; gst-privacy/<host name> when absent.
+        /// Name of the register, written into every checkpoint; gst-privacy/ and the host name when absent.
         #[arg(long)]
         origin: Option<String>,
     },
