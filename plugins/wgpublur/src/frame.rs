@@ -2,7 +2,8 @@
 //! Between GStreamer's frames and those of `privacy_shaders`.
 
 use gst_video::{
-    VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameRef, VideoInfo, prelude::*,
+    VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameRef, VideoInfo, VideoInterlaceMode,
+    VideoMeta, VideoMultiviewMode, prelude::*,
 };
 use privacy_shaders::{Colorimetry, Format, Frame, FrameError, Matrix, Plane, Range};
 
@@ -20,8 +21,16 @@ pub const FORMATS: [(VideoFormat, Format); 10] = [
     (VideoFormat::Abgr, Format::Abgr),
 ];
 
-/// Format, width and height; `None` for a format that cannot be masked.
+/// Format, width and height; `None` for frames that cannot be masked.
 pub fn geometry(info: &VideoInfo) -> Option<(Format, u32, u32)> {
+    // Two fields or two views in one buffer are two pictures, and only one would be masked.
+    let one_picture = !matches!(
+        info.interlace_mode(),
+        VideoInterlaceMode::Fields | VideoInterlaceMode::Alternate
+    ) && info.multiview_mode() != VideoMultiviewMode::Separated;
+    if !one_picture {
+        return None;
+    }
     let (_, format) = FORMATS.iter().find(|(f, _)| *f == info.format())?;
     Some((*format, info.width(), info.height()))
 }
@@ -46,6 +55,19 @@ pub enum ViewError {
     /// A video meta says another size than the caps.
     #[error("it is {0}x{1} pixels in a stream of {2}x{3}")]
     Size(u32, u32, u32, u32),
+    /// Two fields, or the views of several eyes.
+    #[error("its buffer holds {0} pictures, and one is masked; put deinterlace in front")]
+    Pictures(usize),
+    /// The memory ends before the frame does.
+    #[error("plane {plane} ends at byte {end} of a buffer of {size} bytes")]
+    Short {
+        /// Number of the plane.
+        plane: usize,
+        /// Byte after its last sample.
+        end: usize,
+        /// Bytes of the buffer.
+        size: usize,
+    },
     /// Rows run upwards.
     #[error("plane {plane} has a stride of {stride} bytes; put videoconvert in front")]
     Stride {
@@ -59,6 +81,50 @@ pub enum ViewError {
     Frame(#[from] FrameError),
 }
 
+/// Checks that a buffer holds one picture of the stream and all of it, before anything maps it: mapping
+/// believes what a video meta says of planes, even when the memory has been cut since.
+pub fn check(buffer: &gst::BufferRef, stream: &VideoInfo) -> Result<(), ViewError> {
+    let size = buffer.size();
+    let metas = buffer.iter_meta::<VideoMeta>().count();
+    if metas > 1 {
+        return Err(ViewError::Pictures(metas));
+    }
+    let Some(meta) = buffer.meta::<VideoMeta>() else {
+        return if size < stream.size() {
+            let (plane, end) = (stream.n_planes() as usize - 1, stream.size());
+            Err(ViewError::Short { plane, end, size })
+        } else {
+            Ok(())
+        };
+    };
+    let (width, height) = (stream.width(), stream.height());
+    let (format, ..) = geometry(stream).ok_or(ViewError::Format(stream.format()))?;
+    if meta.format() != stream.format() {
+        return Err(ViewError::Format(meta.format()));
+    }
+    // Regions were made by the caps: what lies beyond them would stay clear.
+    if (meta.width(), meta.height()) != (width, height) {
+        return Err(ViewError::Size(meta.width(), meta.height(), width, height));
+    }
+    if meta.n_planes() as usize != format.planes() {
+        return Err(ViewError::Format(meta.format()));
+    }
+    for (plane, (&offset, &given)) in meta.offset().iter().zip(meta.stride()).enumerate() {
+        let stride = usize::try_from(given).map_err(|_| ViewError::Stride {
+            plane,
+            stride: given,
+        })?;
+        let (samples, rows) = format.plane_size(plane, width, height);
+        let end = offset
+            .saturating_add(stride.saturating_mul(rows as usize - 1))
+            .saturating_add((samples * format.channels(plane)) as usize);
+        if end > size {
+            return Err(ViewError::Short { plane, end, size });
+        }
+    }
+    Ok(())
+}
+
 /// The pixels of a mapped frame of a stream.
 pub fn view<'a>(
     frame: &'a mut VideoFrameRef<&mut gst::BufferRef>,
@@ -66,16 +132,6 @@ pub fn view<'a>(
 ) -> Result<Frame<'a>, ViewError> {
     let (format, width, height) =
         geometry(frame.info()).ok_or(ViewError::Format(frame.format()))?;
-    // A video meta may say otherwise than the caps, and regions were made by the caps: what lies
-    // beyond them would stay clear.
-    if (width, height, frame.format()) != (stream.width(), stream.height(), stream.format()) {
-        return Err(ViewError::Size(
-            width,
-            height,
-            stream.width(),
-            stream.height(),
-        ));
-    }
     let mut strides = [0usize; 3];
     for (plane, stride) in strides.iter_mut().enumerate().take(format.planes()) {
         let given = frame.plane_stride()[plane];
@@ -108,22 +164,52 @@ fn colorimetry(info: &VideoInfo) -> Colorimetry {
     }
 }
 
-/// Makes sure that the pixels of a buffer live in memory of its own.
+/// Makes sure that the pixels of a checked buffer live in plain memory of its own, each plane in one piece.
 ///
-/// Memory that hangs on a parent buffer may be the parent's: writing would not reach it, or would be
-/// seen by whoever else holds the parent. Memory shared in the ordinary way is copied by GStreamer
-/// when it is mapped for writing.
+/// Memory that hangs on a parent buffer may be the parent's: writing would not reach it, or would be seen
+/// by whoever else holds the parent. What is written to a private mapping of a file descriptor is lost when
+/// it is unmapped, and the clear pixels would come back. Memory shared in the ordinary way is copied by
+/// GStreamer when it is mapped for writing.
 pub fn own_pixels(buffer: &mut gst::BufferRef) -> Result<(), glib::BoolError> {
-    if buffer.meta::<gst::meta::ParentBufferMeta>().is_none() {
+    let foreign = buffer.meta::<gst::meta::ParentBufferMeta>().is_some()
+        || buffer
+            .iter_memories()
+            .any(|memory| !PLAIN.iter().any(|kind| memory.is_type(*kind)));
+    let whole = end_of_planes(buffer);
+    if !foreign && whole.is_none() {
         return Ok(());
     }
-    for i in 0..buffer.n_memory() {
-        let copy = {
-            let memory = buffer.peek_memory(i);
-            let map = memory.map_readable()?;
-            gst::Memory::from_slice(map.as_slice().to_vec())
-        };
-        buffer.replace_memory(i, copy);
+    let mut pixels = buffer.map_readable()?.as_slice().to_vec();
+    if let Some(end) = whole {
+        pixels.resize(pixels.len().max(end), 0);
     }
+    buffer.replace_all_memory(gst::Memory::from_mut_slice(pixels));
     Ok(())
+}
+
+/// Memory that is nothing but bytes of this process: GStreamer's, and what Rust programs hand in.
+const PLAIN: [&str; 2] = ["SystemMemory", "RustGlobalAllocatorMemory"];
+
+/// Where the last plane ends, strides included, when a plane does not lie within one memory, of which
+/// alone the first byte is looked for when it is mapped.
+fn end_of_planes(buffer: &gst::BufferRef) -> Option<usize> {
+    let meta = buffer.meta::<VideoMeta>()?;
+    let info = gst_video::VideoFormatInfo::from_format(meta.format());
+    let ends = || {
+        (0..meta.n_planes()).map(|plane| {
+            let rows = info.scale_height(plane as u8, meta.height()) as usize;
+            let stride = usize::try_from(meta.stride()[plane as usize]).unwrap_or(0);
+            let start = meta.offset()[plane as usize];
+            (start, start.saturating_add(stride.saturating_mul(rows)))
+        })
+    };
+    let in_one = |(start, end): (usize, usize)| {
+        buffer
+            .find_memory(start..end)
+            .is_some_and(|(memories, _)| memories.len() == 1)
+    };
+    if ends().all(in_one) {
+        return None;
+    }
+    ends().map(|(_, end)| end).max()
 }

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 use privacy_common::Detection;
 
+use crate::verdict::Reason;
+
 /// Most objects followed at a time. With more, the whole frame is masked.
 pub const MAX_OBJECTS: usize = 1024;
 
@@ -47,23 +49,20 @@ struct Held {
 pub struct Holds {
     held: Vec<Held>,
     next_key: u64,
-    /// Too many objects were on the frame of this time: until the hold is over, some may be missing.
-    overflow: Option<gst::ClockTime>,
+    /// Some objects of the frame of this time are not followed, and why: until the hold is over, the
+    /// whole frame is masked.
+    lost: Option<(gst::ClockTime, Reason)>,
 }
-
-/// More objects than [`MAX_OBJECTS`].
-#[derive(Debug, PartialEq, Eq)]
-pub struct TooMany;
 
 impl Holds {
     /// Takes the detections of the frame at `now` and returns what to mask: these, and those seen at
-    /// most `hold` before that are not among them.
+    /// most `hold` before that are not among them; or why that is not known.
     pub fn update<'a>(
         &mut self,
         now: gst::ClockTime,
         hold: gst::ClockTime,
         detections: impl IntoIterator<Item = &'a Detection>,
-    ) -> Result<Vec<Object>, TooMany> {
+    ) -> Result<Vec<Object>, Reason> {
         // Time may run backwards after a seek: what counts is how far away it is.
         let age = |then: gst::ClockTime| {
             gst::ClockTime::from_nseconds(now.nseconds().abs_diff(then.nseconds()))
@@ -89,12 +88,12 @@ impl Holds {
                         seen: now,
                     });
                 }
-                None => self.overflow = Some(now),
+                None => self.lost = Some((now, Reason::TooManyRegions)),
             }
         }
-        match self.overflow {
-            Some(then) if age(then) <= hold => return Err(TooMany),
-            _ => self.overflow = None,
+        match self.lost {
+            Some((then, reason)) if age(then) <= hold => return Err(reason),
+            _ => self.lost = None,
         }
         Ok(self
             .held
@@ -106,6 +105,21 @@ impl Holds {
                 growth: GROWTH_PER_SECOND * age(h.seen).nseconds() as f64 / 1e9,
             })
             .collect())
+    }
+
+    /// The frames have another size from here on. What was seen lies somewhere else on them, scaled or
+    /// cut, and nobody says which.
+    pub fn size_changed(&mut self) {
+        if let Some(last) = self.held.iter().map(|h| h.seen).max() {
+            self.lost = Some((last, Reason::SizeChanged));
+        }
+        self.held.clear();
+    }
+
+    /// Forgets what was seen. Keys are not given twice, so that two people never share their noise.
+    pub fn forget(&mut self) {
+        self.held.clear();
+        self.lost = None;
     }
 
     /// For each detection, which of the held objects it is: at most one each, the same track first,
@@ -267,9 +281,15 @@ mod tests {
     fn memory_is_bounded_and_an_overflow_lasts_as_long_as_a_hold() {
         let mut holds = Holds::default();
         let crowd: Vec<Detection> = (0..=MAX_OBJECTS as u32).map(|i| at(20 * i, None)).collect();
-        assert_eq!(holds.update(ms(0), HOLD, &crowd), Err(TooMany));
+        assert_eq!(
+            holds.update(ms(0), HOLD, &crowd),
+            Err(Reason::TooManyRegions)
+        );
         assert_eq!(holds.held.len(), MAX_OBJECTS);
-        assert_eq!(holds.update(ms(500), HOLD, &[]), Err(TooMany));
+        assert_eq!(
+            holds.update(ms(500), HOLD, &[]),
+            Err(Reason::TooManyRegions)
+        );
         assert!(holds.update(ms(501), HOLD, &[]).unwrap().is_empty());
         assert!(holds.update(ms(5000), HOLD, &[]).unwrap().is_empty());
         assert!(holds.held.is_empty());

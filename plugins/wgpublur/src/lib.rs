@@ -11,6 +11,7 @@ mod classes;
 mod frame;
 mod hold;
 mod notice;
+mod pictures;
 mod regions;
 mod session;
 mod settings;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use gst_video::{VideoInfo, VideoRegionOfInterestMeta};
+use gst_video::VideoInfo;
 use privacy_common::{MaskStamp, ScanStamp};
 use privacy_shaders::{Format, Region, gpu::GpuError};
 
@@ -113,14 +113,17 @@ impl Session {
 
     /// Takes new caps; `false` when they cannot be masked.
     pub fn set_info(&mut self, info: &VideoInfo) -> bool {
-        // Another picture: what was seen in the old one is somewhere else in the new one.
-        self.holds = Holds::default();
+        let known = self.stream.take();
         self.stream = frame::geometry(info).map(|(format, width, height)| Stream {
             info: info.clone(),
             format,
             width,
             height,
         });
+        let size = |s: &Stream| (s.width, s.height);
+        if known.as_ref().map(size) != self.stream.as_ref().map(size) {
+            self.holds.size_changed();
+        }
         self.stream.is_some()
     }
 
@@ -132,15 +135,18 @@ impl Session {
 
     /// Forgets what was seen: the stream goes on somewhere else.
     pub fn flush(&mut self) {
-        self.holds = Holds::default();
+        self.holds.forget();
     }
 
     /// Masks and stamps a frame.
     pub fn handle(&mut self, buffer: &mut gst::BufferRef, live: &Live) -> Result<Handled, Failure> {
         let stream = self.stream.clone().ok_or(Failure::NoCaps)?;
-        self.now = buffer
-            .pts()
-            .unwrap_or_else(|| self.now + frame::duration(&stream.info, FRAME_DURATION));
+        // Even when nothing is to be masked: what was not looked at must not leave.
+        frame::check(buffer, &stream.info)?;
+        self.now = buffer.pts().unwrap_or_else(|| {
+            self.now
+                .saturating_add(frame::duration(&stream.info, FRAME_DURATION))
+        });
         let (verdict, regions) = self.decide(buffer, &stream, live);
         let mut reason = match (verdict, live.on_missing_scan) {
             (Verdict::Regions, _) => None,
@@ -221,19 +227,21 @@ impl Session {
         live: &Live,
     ) -> (Verdict, Vec<Region>) {
         let scan = ScanStamp::read(buffer);
+        let (width, height) = (stream.width, stream.height);
+        let detections = privacy_common::detections(buffer, width, height);
+        let scanned = |class| scan.as_ref().is_some_and(|s| s.classes.contains(class));
+        let carried = detections.iter().filter(|d| scanned(&d.class)).count();
         let verdict = judge(
             &Evidence {
                 scan: scan.as_ref(),
                 pts: buffer.pts(),
-                carried: buffer.iter_meta::<VideoRegionOfInterestMeta>().count(),
+                carried,
             },
             &self.demand,
             &self.classes,
             live.whole_frame,
             live.max_scan_age,
         );
-        let (width, height) = (stream.width, stream.height);
-        let detections = privacy_common::detections(buffer, width, height);
         let wanted = detections
             .iter()
             .filter(|d| self.classes.contains(&d.class));
@@ -243,10 +251,11 @@ impl Session {
         if verdict != Verdict::Regions {
             return (verdict, Vec::new());
         }
-        match objects
-            .ok()
-            .and_then(|o| regions::regions(&o, live.padding, stream.format, width, height))
-        {
+        let objects = match objects {
+            Ok(objects) => objects,
+            Err(reason) => return (Verdict::Whole(reason), Vec::new()),
+        };
+        match regions::regions(&objects, live.padding, stream.format, width, height) {
             Some(regions) => (verdict, regions),
             None => (Verdict::Whole(Reason::TooManyRegions), Vec::new()),
         }

@@ -22,8 +22,11 @@ pub enum Reason {
     Overflow,
     /// The detector does not look for a class that has to be masked.
     ClassNotScanned,
-    /// Fewer detections are on the frame than the detector reported: something in between drops them.
+    /// Fewer detections of the detector's classes are on the frame, inside it, than it reported:
+    /// something in between drops or moves them.
     DetectionsLost,
+    /// The frames have another size than those on which something was seen a moment ago.
+    SizeChanged,
     /// More regions, or more pixels in regions, than are masked one by one.
     TooManyRegions,
     /// The GPU failed on this frame, which was then masked on the CPU.
@@ -42,6 +45,7 @@ impl Reason {
             Self::Overflow => "overflow",
             Self::ClassNotScanned => "class-not-scanned",
             Self::DetectionsLost => "detections-lost",
+            Self::SizeChanged => "size-changed",
             Self::TooManyRegions => "too-many-regions",
             Self::BackendFailure => "backend-failure",
         }
@@ -58,6 +62,7 @@ impl Reason {
             Self::Overflow,
             Self::ClassNotScanned,
             Self::DetectionsLost,
+            Self::SizeChanged,
             Self::TooManyRegions,
             Self::BackendFailure,
         ]
@@ -129,7 +134,7 @@ pub struct Evidence<'a> {
     pub scan: Option<&'a ScanStamp>,
     /// Its PTS.
     pub pts: Option<gst::ClockTime>,
-    /// Detections that it carries, of any class, inside the frame or not.
+    /// Detections that it carries, inside the frame and of a class that the scan looked for.
     pub carried: usize,
 }
 
@@ -145,6 +150,10 @@ pub fn judge(
         Demand::Unreadable => return Verdict::Whole(Reason::UnreadablePurpose),
         Demand::Declared(p) if p.required_mask == Mask::Frame => {
             return Verdict::Whole(Reason::Purpose);
+        }
+        // It demands a mask and says of whom none.
+        Demand::Declared(p) if p.required_mask != Mask::None && p.mask_classes.is_empty() => {
+            return Verdict::Whole(Reason::UnreadablePurpose);
         }
         _ => {}
     }
@@ -162,7 +171,8 @@ pub fn judge(
     }
     let sees = |class: &String| scan.classes.contains(class);
     let listed = match classes {
-        Classes::Every => true,
+        // A detector that looks for nothing finds nobody.
+        Classes::Every => !scan.classes.is_empty(),
         Classes::Only(labels) => labels.iter().all(sees),
     };
     if !listed || !demand.required_classes().iter().all(sees) {
@@ -346,6 +356,7 @@ mod tests {
             "overflow",
             "class-not-scanned",
             "detections-lost",
+            "size-changed",
             "too-many-regions",
             "backend-failure",
         ] {

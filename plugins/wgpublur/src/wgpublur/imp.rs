@@ -8,7 +8,9 @@
 //! Every frame that leaves carries a mask stamp (`PrivacyMask`) that says what was masked and why.
 //!
 //! It works with any detector that writes `GstVideoRegionOfInterestMeta` and the scan stamp
-//! `PrivacyScan`. Keep it right behind the detector: `videoflip`, `videocrop` and `compositor` drop
+//! `PrivacyScan`. With two detectors in a row the later one's stamp counts: classes that only the
+//! earlier one knows then count as not looked for, and where they must be masked the whole frame is.
+//! Keep it right behind the detector: `videoflip`, `videocrop` and `compositor` drop
 //! detections, and an element that changes timestamps makes a scan look stale.
 //!
 //! ## Example
@@ -38,6 +40,7 @@ use crate::{
     classes::Classes,
     frame::FORMATS,
     notice::Notice,
+    pictures,
     session::{Failure, Handled, Session},
     settings::{Settings, param_specs},
     verdict::Demand,
@@ -311,7 +314,10 @@ impl BaseTransformImpl for WgpuBlur {
         if event.type_() == gst::EventType::FlushStop {
             self.change(Session::flush);
         }
-        self.parent_sink_event(event)
+        match pictures::removed(event) {
+            Some(event) => self.parent_sink_event(event),
+            None => true,
+        }
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Frames, stamps and events that are wrong, late or contradictory: nothing clear may leave.
+
+use gst::prelude::*;
+use gst_video::{VideoFormat, VideoFrameFlags, VideoInfo, VideoMeta, VideoRegionOfInterestMeta};
+use privacy_common::{DetectorUse, Mask, ScanStamp};
+
+use crate::support::{Bench, bytes, init, purpose, scan, stamp};
+
+/// Whether the element refuses a frame, with an error and without letting it out.
+fn is_refused(bench: &mut Bench, frame: gst::Buffer) -> bool {
+    let refused = bench.harness.push(frame) == Err(gst::FlowError::Error);
+    refused && bench.harness.try_pull().is_none()
+}
+
+#[test]
+fn a_frame_whose_rows_run_past_its_memory_does_not_leave_and_nothing_breaks() {
+    for found in [0, 1] {
+        for size in [32 * 32 * 4 - 4, 32 * 16, 1, 0] {
+            let mut bench = Bench::new(VideoFormat::Bgrx, 32, 32, "");
+            let mut frame = gst::Buffer::with_size(32 * 32 * 4).unwrap();
+            {
+                let b = frame.make_mut();
+                b.set_pts(gst::ClockTime::ZERO);
+                VideoMeta::add(b, VideoFrameFlags::empty(), VideoFormat::Bgrx, 32, 32).unwrap();
+                for _ in 0..found {
+                    VideoRegionOfInterestMeta::add(b, "person", (20, 20, 10, 10));
+                }
+                scan(b, found).write(b);
+                // The meta still says 32 rows.
+                b.set_size(size);
+            }
+            assert!(is_refused(&mut bench, frame), "{found} found, {size} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_plane_in_two_memories_is_masked_as_one() {
+    let mut bench = Bench::new(VideoFormat::Bgrx, 32, 32, "mode=solid");
+    let mut frame = gst::Buffer::new();
+    {
+        let b = frame.make_mut();
+        for _ in 0..2 {
+            b.append_memory(gst::Memory::from_slice(vec![77u8; 32 * 16 * 4]));
+        }
+        b.set_pts(gst::ClockTime::ZERO);
+        VideoMeta::add(b, VideoFrameFlags::empty(), VideoFormat::Bgrx, 32, 32).unwrap();
+    }
+    let out = bench.run(frame);
+    assert!(stamp(&out).whole_frame);
+    let pixels = bytes(&out);
+    assert!(
+        pixels
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .all(|p| *p == [0, 0, 0, 255])
+    );
+}
+
+#[test]
+fn a_frame_larger_than_its_caps_does_not_leave_even_with_nobody_on_it() {
+    let mut bench = Bench::new(VideoFormat::Bgrx, 16, 16, "");
+    let mut frame = gst::Buffer::with_size(32 * 32 * 4).unwrap();
+    {
+        let b = frame.make_mut();
+        VideoMeta::add(b, VideoFrameFlags::empty(), VideoFormat::Bgrx, 32, 32).unwrap();
+        scan(b, 0).write(b);
+    }
+    assert!(is_refused(&mut bench, frame), "nobody looked beyond 16x16");
+}
+
+#[test]
+fn a_second_picture_in_the_buffer_does_not_leave_clear() {
+    for whole in ["", "whole-frame=true"] {
+        let mut bench = Bench::new(VideoFormat::Bgrx, 16, 16, whole);
+        let mut frame = gst::Buffer::with_size(2 * 16 * 16 * 4).unwrap();
+        {
+            let b = frame.make_mut();
+            b.set_pts(gst::ClockTime::ZERO);
+            for at in [0, 16 * 16 * 4] {
+                let (format, none) = (VideoFormat::Bgrx, VideoFrameFlags::empty());
+                VideoMeta::add_full(b, none, format, 16, 16, &[at], &[64]).unwrap();
+            }
+            scan(b, 0).write(b);
+        }
+        assert!(
+            is_refused(&mut bench, frame),
+            "fields or views in one buffer"
+        );
+    }
+}
+
+#[test]
+fn fields_and_views_apart_are_refused_by_their_caps() {
+    init();
+    for field in ["interlace-mode=fields", "multiview-mode=separated,views=2"] {
+        let mut h = gst_check::Harness::new_parse("wgpublur backend=cpu whole-frame=true");
+        h.set_src_caps_str(&format!(
+            "video/x-raw,format=NV12,width=64,height=48,framerate=25/1,{field}"
+        ));
+        let frame = gst::Buffer::with_size(2 * 64 * 48 * 3 / 2).unwrap();
+        assert_eq!(h.push(frame), Err(gst::FlowError::NotNegotiated), "{field}");
+    }
+}
+
+#[test]
+fn a_foreign_region_does_not_hide_that_a_detection_was_lost() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let mut frame = bench.scanned(0, &[]);
+    let b = frame.make_mut();
+    // One person was reported; what is on the frame is a region that an encoder is to favour.
+    VideoRegionOfInterestMeta::add(b, "roi/x264enc", (0, 0, 4, 4));
+    scan(b, 1).write(b);
+    assert_eq!(stamp(&bench.run(frame)).reason, "detections-lost");
+}
+
+#[test]
+fn a_reported_detection_without_a_place_masks_the_whole_frame() {
+    for rect in [(64, 0, 10, 10), (5, 5, 0, 10), (0, 48, 10, 10)] {
+        let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+        let frame = bench.scanned(0, &[rect]);
+        assert_eq!(
+            stamp(&bench.run(frame)).reason,
+            "detections-lost",
+            "{rect:?}"
+        );
+    }
+}
+
+#[test]
+fn a_scan_for_no_class_at_all_proves_nothing() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let mut frame = bench.scanned(0, &[]);
+    let b = frame.make_mut();
+    ScanStamp {
+        classes: vec![],
+        ..scan(b, 0)
+    }
+    .write(b);
+    assert_eq!(stamp(&bench.run(frame)).reason, "class-not-scanned");
+}
+
+#[test]
+fn a_purpose_that_demands_a_mask_of_nothing_is_not_understood() {
+    for mask in [Mask::Persons, Mask::PersonsVehicles] {
+        let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "classes=car");
+        let mut event = purpose(mask, DetectorUse::Mask);
+        event.mask_classes.clear();
+        assert!(bench.harness.push_event(event.to_event()));
+        let frame = bench.scanned(0, &[(4, 4, 8, 8)]);
+        assert_eq!(stamp(&bench.run(frame)).reason, "unreadable-purpose");
+    }
+}
+
+fn caps_of(width: u32, height: u32, rate: i32) -> (VideoInfo, gst::Caps) {
+    let info = VideoInfo::builder(VideoFormat::Nv12, width, height)
+        .fps(gst::Fraction::new(rate, 1))
+        .build()
+        .unwrap();
+    let caps = info.to_caps().unwrap();
+    (info, caps)
+}
+
+#[test]
+fn a_hold_outlives_new_caps_of_the_same_size() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let frame = bench.scanned(0, &[(20, 20, 10, 10)]);
+    bench.run(frame);
+    let (info, caps) = caps_of(64, 48, 30);
+    bench.info = info;
+    bench.harness.set_src_caps(caps);
+    let frame = bench.scanned(1, &[]);
+    let stamp = stamp(&bench.run(frame));
+    assert_eq!((stamp.regions, stamp.whole_frame), (1, false));
+}
+
+#[test]
+fn a_hold_over_a_change_of_size_masks_the_whole_frame_until_it_is_over() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "hold=120000000");
+    let frame = bench.scanned(0, &[(20, 20, 10, 10)]);
+    bench.run(frame);
+    let (info, caps) = caps_of(128, 96, 25);
+    bench.info = info;
+    bench.harness.set_src_caps(caps);
+    let reasons: Vec<String> = (1..5)
+        .map(|number| {
+            let frame = bench.scanned(number, &[]);
+            stamp(&bench.run(frame)).reason
+        })
+        .collect();
+    let changed = "size-changed";
+    assert_eq!(reasons, [changed, changed, changed, ""]);
+
+    // Nobody was held: nothing is in doubt.
+    let (info, caps) = caps_of(64, 48, 25);
+    bench.info = info;
+    bench.harness.set_src_caps(caps);
+    let frame = bench.scanned(5, &[]);
+    assert!(!stamp(&bench.run(frame)).whole_frame);
+}
+
+#[test]
+fn timestamps_at_the_end_of_time_or_missing_break_nothing() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let times = [
+        Some(gst::ClockTime::MAX),
+        None,
+        None,
+        Some(gst::ClockTime::ZERO),
+        None,
+        Some(gst::ClockTime::from_seconds(5)),
+        Some(gst::ClockTime::from_seconds(4)),
+    ];
+    for pts in times {
+        let mut frame = bench.scanned(0, &[(20, 20, 10, 10)]);
+        {
+            let b = frame.make_mut();
+            b.set_pts(pts);
+            scan(b, 1).write(b);
+        }
+        let out = bench.run(frame);
+        assert_eq!(out.pts(), pts);
+        let stamp = stamp(&out);
+        assert!(stamp.regions >= 1 && !stamp.whole_frame && stamp.pts == pts);
+    }
+}
+
+#[test]
+fn pictures_in_tags_do_not_pass() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let picture = gst::Sample::builder()
+        .buffer(&gst::Buffer::from_slice([7u8; 16]))
+        .build();
+    let mut tags = gst::TagList::new();
+    {
+        let tags = tags.make_mut();
+        tags.add::<gst::tags::Title>(&"a", gst::TagMergeMode::Append);
+        tags.add::<gst::tags::PreviewImage>(&picture, gst::TagMergeMode::Append);
+        tags.add::<gst::tags::Image>(&picture, gst::TagMergeMode::Append);
+    }
+    assert!(bench.harness.push_event(gst::event::Tag::new(tags)));
+    let frame = bench.scanned(0, &[]);
+    bench.run(frame);
+    let mut seen = 0;
+    while let Some(event) = bench.harness.try_pull_event() {
+        if let gst::EventView::Tag(tag) = event.view() {
+            seen += 1;
+            assert!(tag.tag().get::<gst::tags::Title>().is_some());
+            assert!(tag.tag().get::<gst::tags::PreviewImage>().is_none());
+            assert!(tag.tag().get::<gst::tags::Image>().is_none());
+        }
+    }
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_by_the_properties() {
+    init();
+    let element = gst::ElementFactory::make("wgpublur").build().unwrap();
+    for strange in [f64::NAN, f64::INFINITY, -1.0] {
+        let set = std::panic::AssertUnwindSafe(|| element.set_property("padding", strange));
+        assert!(std::panic::catch_unwind(set).is_err(), "{strange}");
+        assert_eq!(element.property::<f64>("padding"), 0.1);
+    }
+}
+
+#[test]
+fn lines_of_one_pixel_and_the_longest_frames_are_masked() {
+    for (width, height) in [(1, 1), (1, 97), (97, 1), (2, 3), (32_767, 1), (1, 32_767)] {
+        for mode in ["pixelate", "blur", "solid"] {
+            let settings = format!("mode={mode} cells=64");
+            let mut bench = Bench::new(VideoFormat::I420, width, height, &settings);
+            let frame = bench.frame(0);
+            assert!(stamp(&bench.run(frame)).whole_frame);
+            let frame = bench.scanned(1, &[(width - 1, height - 1, 1, 1)]);
+            assert_eq!(stamp(&bench.run(frame)).regions, 1);
+        }
+    }
+}
+
+#[test]
+fn properties_may_change_between_any_two_frames() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    bench
+        .harness
+        .push_event(purpose(Mask::Persons, DetectorUse::Mask).to_event());
+    for (number, (name, value)) in [
+        ("mode", "solid"),
+        ("cells", "64"),
+        ("mode", "blur"),
+        ("whole-frame", "true"),
+        ("whole-frame", "false"),
+        ("fill-color", "0"),
+        ("mode", "solid"),
+        ("padding", "0"),
+        ("hold", "0"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        bench.element.set_property_from_str(name, value);
+        let frame = bench.scanned(number as u64, &[(20, 20, 10, 10)]);
+        let before = frame.copy_deep().unwrap();
+        let out = bench.run(frame);
+        let stamp = stamp(&out);
+        assert!(stamp.cells <= 8, "{name}={value}");
+        assert!(stamp.whole_frame || stamp.regions == 1, "{name}={value}");
+        assert!(bench.changed(&before, &out).len() > 50, "{name}={value}");
+    }
+}

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The element as GStreamer sees it.
+
+mod element;
+mod hostile;
+mod support;
