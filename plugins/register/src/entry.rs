@@ -209,6 +209,13 @@ impl Entry {
                 return Err(EntryError::Reserved(own));
             }
         }
+        // It would let whoever can write to the disk empty those entries, and they would pass for erased.
+        if object
+            .get("erasure")
+            .is_some_and(|erasure| erasure.get("entries_before").is_some())
+        {
+            return Err(EntryError::Reserved("erasure.entries_before"));
+        }
         object.insert("operation".into(), operation.nick().into());
         serde_json::from_value(value).map_err(|e| EntryError::Json(e.to_string()))
     }
@@ -416,6 +423,14 @@ mod tests {
         assert_eq!(
             Entry::from_json(Operation::Consult, r#"{"seq":4}"#),
             Err(EntryError::Reserved("seq"))
+        );
+        assert_eq!(
+            Entry::from_json(
+                Operation::Erase,
+                r#"{"erasure":{"reason":"r","entries_before":9}}"#
+            ),
+            Err(EntryError::Reserved("erasure.entries_before")),
+            "only a purge erases entries"
         );
         for bad in ["", "[]", "{", "{\"agent\":3}", "{\"destinataire\":\"x\"}"] {
             assert!(Entry::from_json(Operation::Consult, bad).is_err(), "{bad}");

@@ -4,11 +4,12 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use tlog_tiles::Tile;
 
 use crate::{entry::MAX_ENTRY_SIZE, tree::TILE_WIDTH};
@@ -69,10 +70,26 @@ pub fn add_to_bundle(bundle: &mut Vec<u8>, body: &[u8]) {
     bundle.extend(body);
 }
 
+/// Opens what ought to be a plain file. A register may come from anywhere, and to open a pipe would wait
+/// for its other end for ever.
+fn open_plain(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a plain file",
+        ));
+    }
+    Ok(file)
+}
+
 /// Reads a file, but no more than `limit` bytes: a register may come from anywhere.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    open_plain(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -140,15 +157,17 @@ impl Lock {
     /// threads and processes alike and is given back by the kernel when a process dies.
     pub fn take(root: &Path, exclusive: bool, patience: Duration) -> io::Result<Option<Self>> {
         let path = root.join(LOCK);
-        let file = if exclusive {
-            File::options()
-                .read(true)
-                .append(true)
-                .create(true)
-                .open(path)?
-        } else {
-            // An auditor may have a read-only copy.
-            File::open(path)?
+        let open = || {
+            if exclusive {
+                File::options()
+                    .read(true)
+                    .append(true)
+                    .create(true)
+                    .open(&path)
+            } else {
+                // An auditor may have a read-only copy.
+                open_plain(&path)
+            }
         };
         let operation = if exclusive {
             FlockOperation::NonBlockingLockExclusive
@@ -157,9 +176,12 @@ impl Lock {
         };
         let end = Instant::now() + patience;
         loop {
+            // Opened anew each time: where somebody has removed the file, whoever still waits for the old
+            // one would write beside whoever has locked the new one.
+            let file = open()?;
             match flock(&file, operation) {
-                Ok(()) => return Ok(Some(Self { _file: file })),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+                Ok(()) if is_at(&file, &path) => return Ok(Some(Self { _file: file })),
+                Ok(()) | Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
                     if Instant::now() >= end {
                         return Ok(None);
                     }
@@ -171,9 +193,38 @@ impl Lock {
     }
 }
 
+/// Whether `file` is still the one that `path` leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    file.metadata()
+        .and_then(|ours| Ok((ours, fs::metadata(path)?)))
+        .is_ok_and(|(ours, there)| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_removed_lock_file_leaves_one_writer() {
+        let tmp = tempfile::tempdir().unwrap();
+        let first = Lock::take(tmp.path(), true, Duration::ZERO).unwrap();
+        let waiter = std::thread::spawn({
+            let root = tmp.path().to_owned();
+            move || Lock::take(&root, true, Duration::from_secs(20)).unwrap()
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        fs::remove_file(tmp.path().join(LOCK)).unwrap();
+        let second = Lock::take(tmp.path(), true, Duration::from_secs(20)).unwrap();
+        drop(first);
+        let path = tmp.path().join(LOCK);
+        if let Some(second) = second {
+            // Whoever got it holds the file that everybody else will open.
+            assert!(is_at(&second._file, &path));
+            drop(second);
+        }
+        let third = waiter.join().unwrap().unwrap();
+        assert!(is_at(&third._file, &path));
+    }
 
     #[test]
     fn paths_are_those_of_the_specification() {

@@ -121,7 +121,10 @@ fn adopt(
                     };
                     let follows = record.seq == *seq
                         && latest.is_none_or(|latest| latest <= record.timestamp)
-                        && record.entry.check().is_ok();
+                        && record.entry.check().is_ok()
+                        // What a purge began is begun again by the next one; signed here, anybody
+                        // could have bodies erased without the key.
+                        && record.entry.erasure.as_ref().is_none_or(|e| e.entries_before.is_none());
                     latest = Some(record.timestamp);
                     follows
                 })

@@ -169,8 +169,9 @@ impl Register {
     /// # Errors
     ///
     /// When the entry lacks a mandatory field or is too long, the clock is behind the last entry, the
-    /// register is locked, or something cannot be read or written. In the last case the entry may
-    /// turn up all the same once the register is opened again: it may say too much, never too little.
+    /// register is locked, or something cannot be read or written. In the last case the entry is taken
+    /// back as far as the disk lets it; after a power cut it may turn up all the same once the register is
+    /// opened again.
     pub fn append(&mut self, entry: &Entry) -> Result<u64, AppendError> {
         entry.check()?;
         let _lock = lock(&self.dir, self.patience)?;
@@ -246,6 +247,8 @@ impl Register {
             }
         }
         if bodies_left == 0 {
+            // A purge that was cut off may have left the bodies in narrower copies.
+            self.erase_before(before)?;
             return Ok(0);
         }
         let mut entry = Entry::new(Operation::Erase);
@@ -257,6 +260,12 @@ impl Register {
         });
         entry.check()?;
         self.append_locked(&entry, now)?;
+        self.erase_before(before)?;
+        Ok(bodies_left)
+    }
+
+    /// Empties the bodies of the entries below `before`, in every copy.
+    fn erase_before(&mut self, before: u64) -> Result<(), AppendError> {
         for index in 0..before.div_ceil(TILE_WIDTH) {
             let bytes = self.read_bundle(index)?;
             let mut erased = Vec::with_capacity(bytes.len());
@@ -264,17 +273,28 @@ impl Register {
                 let gone = index * TILE_WIDTH + (at as u64) < before;
                 files::add_to_bundle(&mut erased, if gone { b"" } else { body });
             }
+            let width = self.bundle_width(index);
             if erased != bytes {
-                let width = self.bundle_width(index);
                 self.write(&files::bundle_path(index, width), &erased)?;
-                // The narrower versions hold the same bodies.
-                self.remove_narrower(&files::bundle_path(index, 256), width)?;
-                if index == self.head.tree.size() / TILE_WIDTH {
-                    self.head.bundle = erased;
+            }
+            // Narrower versions made before hold the bodies too.
+            let full = files::bundle_path(index, 256);
+            let folder = self.dir.join(format!("{full}.p"));
+            let holds = |w: u32| {
+                let copy = files::read_limited(&folder.join(w.to_string()), files::MAX_BUNDLE);
+                !copy.is_ok_and(|copy| erased.starts_with(&copy))
+            };
+            remove_partials(&folder, |w| w < width && holds(w)).map_err(|source| {
+                AppendError::Io {
+                    path: folder.clone(),
+                    source,
                 }
+            })?;
+            if index == self.head.tree.size() / TILE_WIDTH {
+                self.head.bundle = erased;
             }
         }
-        Ok(bodies_left)
+        Ok(())
     }
 
     fn bundle_width(&self, index: u64) -> u32 {
@@ -297,7 +317,17 @@ impl Register {
         let (index, width) = self.next_place();
         let leftover = self.dir.join(files::bundle_path(index, width));
         if bytes != self.head.checkpoint.bytes() || leftover.symlink_metadata().is_ok() {
-            self.head = Head::load(&self.dir, &self.key)?;
+            let head = Head::load(&self.dir, &self.key)?;
+            // Entries that were acknowledged here do not go away: an older copy was put in the place of
+            // the register, which its own signature does not show.
+            let (known, now) = (&self.head.tree, &head.tree);
+            if now.size() < known.size() || now.size() == known.size() && now.root() != known.root()
+            {
+                let last = known.size().saturating_sub(1);
+                let first = now.size().min(last);
+                return Err(OpenError::Damaged { first, last }.into());
+            }
+            self.head = head;
         }
         Ok(())
     }
@@ -332,12 +362,18 @@ impl Register {
             SignedCheckpoint::sign(&self.key, tree.size(), tree.root()).map_err(OpenError::from)?;
 
         let (index, width) = self.next_place();
-        self.write(&files::bundle_path(index, width), &bundle)?;
-        for tile in &tiles {
-            let path = files::tile_path(tile.level, tile.index, tile.width);
-            self.write(&path, &tile.bytes)?;
+        let written = (|| {
+            self.write(&files::bundle_path(index, width), &bundle)?;
+            for tile in &tiles {
+                let path = files::tile_path(tile.level, tile.index, tile.width);
+                self.write(&path, &tile.bytes)?;
+            }
+            self.write(files::CHECKPOINT, checkpoint.bytes())
+        })();
+        if let Err(error) = written {
+            self.undo(&files::bundle_path(index, width));
+            return Err(error);
         }
-        self.write(files::CHECKPOINT, checkpoint.bytes())?;
 
         if u64::from(width) == TILE_WIDTH {
             bundle.clear();
@@ -356,6 +392,18 @@ impl Register {
             let _ = self.remove_narrower(&files::tile_path(tile.level, tile.index, 256), 256);
         }
         Ok(seq)
+    }
+
+    /// Takes back the bundle of an append that failed, so that its entry, which speaks of something that is
+    /// now not done, does not turn up later. Where that fails too, it may.
+    fn undo(&self, bundle: &str) {
+        let path = self.dir.join(files::CHECKPOINT);
+        let signed = files::read_limited(&path, files::MAX_CHECKPOINT);
+        // Once the checkpoint has its name the entry is signed, whatever failed after that.
+        if signed.is_ok_and(|bytes| bytes == self.head.checkpoint.bytes()) {
+            let path = self.dir.join(bundle);
+            let _ = fs::remove_file(&path).and_then(|()| files::sync_parent(&path));
+        }
     }
 
     fn write(&self, relative: &str, bytes: &[u8]) -> Result<(), AppendError> {

@@ -124,6 +124,18 @@ impl Rules {
         if prior.is_some_and(|prior| prior >= seq) {
             fault("it completes an entry that comes after it".into());
         }
+        if let (Some(Phase::Close), Some(prior)) = (record.entry.phase, prior) {
+            match self.open.get(&prior) {
+                Some((session, _)) if *session != record.entry.session => {
+                    fault(format!("it completes entry {prior}, of another session"));
+                }
+                Some(_) => {}
+                None if self.erased.binary_search(&prior).is_ok() => {}
+                None => fault(format!(
+                    "it completes entry {prior}, which is not an open session"
+                )),
+            }
+        }
         self.first.get_or_insert(record.timestamp);
         self.last = Some(record.timestamp);
         match record.entry.operation {

@@ -602,10 +602,140 @@ fn a_full_disk_at_any_step_is_an_error_and_the_next_append_goes_on() {
         let mut other = Register::open(&dir, None).unwrap();
         other.append_at(&entry(4), at(4)).unwrap();
         register.append_at(&entry(5), at(5)).unwrap();
-        let entries = verify(&dir, &key).unwrap().entries;
-        let kept = u64::from(!name.contains("entries"));
-        assert_eq!(entries, 5 + kept, "{name}: an entry may say too much");
+        let entries = read_entries(&dir).unwrap();
+        assert_eq!(verify(&dir, &key).unwrap().entries, 5, "{name}");
+        for (_, body) in entries {
+            let record = Record::from_bytes(&body).unwrap();
+            assert_ne!(
+                record.entry.session, "session-3",
+                "{name}: what failed is not recorded as done"
+            );
+        }
     }
+}
+
+/// An older copy of the register is authentic in itself; whoever has written more since knows better.
+#[test]
+fn a_register_rolled_back_while_open_is_refused() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (dir, old) = (tmp.path().join("register"), tmp.path().join("old"));
+    let mut register = filled(&dir, 3);
+    copy(&dir, &old);
+    register.append_at(&entry(3), at(3)).unwrap();
+    copy(&old, &dir);
+    let damaged = |result: Result<(), AppendError>| {
+        assert!(matches!(
+            result,
+            Err(AppendError::Register(OpenError::Damaged {
+                first: 3,
+                last: 3
+            }))
+        ));
+    };
+    damaged(register.probe());
+    damaged(register.append_at(&entry(4), at(4)).map(drop));
+    // And so is one that went on differently.
+    use std::os::unix::fs::PermissionsExt;
+    let key = dir.join("keys/register.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut other = Register::open(&dir, None).unwrap();
+    other.append_at(&entry(9), at(9)).unwrap();
+    damaged(register.probe());
+}
+
+/// Whatever stands where a file should: an answer at once.
+#[test]
+fn pipes_and_folders_in_place_of_files_are_errors_and_nobody_waits() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("odd"));
+    let key = filled(&whole, 3).verifier_key();
+    for path in files_below(&whole) {
+        let relative = path.strip_prefix(&whole).unwrap();
+        for pipe in [true, false] {
+            copy(&whole, &dir);
+            let target = dir.join(relative);
+            fs::remove_file(&target).unwrap();
+            if pipe {
+                let made = std::process::Command::new("mkfifo").arg(&target).status();
+                assert!(made.unwrap().success());
+            } else {
+                fs::create_dir(&target).unwrap();
+            }
+            let _ = read_entries(&dir);
+            let _ = VerifierKey::load(&dir.join("register.pub"));
+            let verified = verify(&dir, &key);
+            let needed = relative.starts_with("tile") || relative.ends_with("checkpoint");
+            assert_eq!(verified.is_err(), needed, "{}", target.display());
+            let _ = Register::open(&dir, None);
+        }
+    }
+}
+
+/// Whoever can write files and has no key cannot have entries erased.
+#[test]
+fn an_erasure_nobody_signed_is_not_taken_in() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let key = filled(&dir, 3).verifier_key();
+    let mut erase = Entry::new(Operation::Erase);
+    erase.erasure = Some(Erasure {
+        reason: "retention".into(),
+        entries_before: Some(3),
+        ..Default::default()
+    });
+    let record = Record {
+        schema: SCHEMA.into(),
+        seq: 3,
+        timestamp: at(3),
+        salt: "00".repeat(16),
+        entry: erase,
+    };
+    let body = record.to_bytes().unwrap();
+    let mut bundle = fs::read(dir.join("tile/entries/000.p/3")).unwrap();
+    bundle.extend((body.len() as u16).to_be_bytes());
+    bundle.extend(body);
+    fs::write(dir.join("tile/entries/000.p/4"), bundle).unwrap();
+    assert_eq!(Register::open(&dir, None).unwrap().size(), 3);
+    assert_eq!(verify(&dir, &key).unwrap().erased, 0);
+}
+
+/// A closing entry closes an open session, its own, and once.
+#[test]
+fn a_closing_entry_that_closes_nothing_is_found() {
+    for (prior, session, why) in [
+        (0, "session-1", "another session"),
+        (1, "session-1", "not an open session"),
+        (2, "session-2", "not an open session"),
+    ] {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("register");
+        let mut register = filled(&dir, 2);
+        let mut close = entry(1);
+        close.phase = Some(Phase::Close);
+        close.prior_entry_seq = Some(1);
+        register.append_at(&close, at(2)).unwrap();
+        assert!(verify(&dir, &register.verifier_key()).is_ok());
+        close.session = session.into();
+        close.prior_entry_seq = Some(prior);
+        register.append_at(&close, at(3)).unwrap();
+        let error = verify(&dir, &register.verifier_key()).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+/// A purge that dies between writing a bundle and removing its narrower copies.
+#[test]
+fn a_purge_cut_off_is_finished_by_the_next() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 3);
+    let narrow = dir.join("tile/entries/000.p/2");
+    let bodies = fs::read(&narrow).unwrap();
+    assert_eq!(register.purge(at(3), "retention", at(9)).unwrap(), 3);
+    fs::write(&narrow, bodies).unwrap();
+    assert_eq!(register.purge(at(3), "retention", at(10)).unwrap(), 0);
+    assert!(!narrow.exists(), "the bodies are gone from every copy");
+    assert_eq!(verify(&dir, &register.verifier_key()).unwrap().erased, 3);
 }
 
 #[test]
