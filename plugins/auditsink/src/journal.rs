@@ -7,8 +7,8 @@ use std::{
 };
 
 use privacy_register::{
-    AppendError, Entry, EntryError, MAX_ENTRY_SIZE, Model, OpenError, Operation, Phase, Register,
-    SignedCheckpoint,
+    Anonymisation, AppendError, Entry, EntryError, MAX_ENTRY_SIZE, Model, OpenError, Operation,
+    Phase, Register, SignedCheckpoint,
 };
 use serde_json::json;
 
@@ -264,6 +264,19 @@ impl Journal {
         entry.phase = (!alone).then_some(Phase::Open);
         entry.prior_entry_seq = None;
         entry.interrupted = false;
+        // What came of it is not known yet, whatever the request says; the closing entry tells.
+        if let Some(output) = &mut entry.output {
+            *output = privacy_register::Output {
+                sink_class: std::mem::take(&mut output.sink_class),
+                ..Default::default()
+            };
+        }
+        if let Some(masked) = &mut entry.anonymisation {
+            *masked = Anonymisation {
+                required: std::mem::take(&mut masked.required),
+                ..Default::default()
+            };
+        }
         entry.host_id.clone_from(&self.host);
         entry.elements = entries::elements(&request.elements);
         entry.models = request
@@ -378,13 +391,13 @@ impl Journal {
     }
 
     /// Ends the run: the file first, then the closing entries, so that no entry speaks of a file that is
-    /// not there; if the register does not take them, the file loses its name again. `None` when nothing
-    /// ran, or nothing was opened and nothing arrived.
+    /// not there; if the register does not take the first of them, the file loses its name again. `None` when
+    /// nothing ran, or nothing was opened and nothing arrived.
     ///
     /// # Errors
     ///
     /// When the file or an entry cannot be written. The run is over all the same, and the register reports
-    /// its sessions as interrupted.
+    /// its sessions as interrupted: a file that could not be finished has closing entries that say so.
     pub fn end(
         &mut self,
         media_type: &str,
@@ -398,12 +411,17 @@ impl Journal {
             run.output.discard();
             return Ok(None);
         }
-        let interrupted = interrupted || run.failed;
-        let output = run.output.finish()?;
+        let finished = run.output.finish();
+        // A file that could not be finished is no end, and the entry says what is left of it.
+        let interrupted = interrupted || run.failed || finished.is_err();
+        let (output, failure) = match finished {
+            Ok(output) => (output, None),
+            Err(error) => (run.output.unfinished(), Some(error)),
+        };
         let mut sessions = Vec::new();
         for session in &run.sessions {
             let counted = counted(&session.entry.session);
-            let entry = entries::closing(
+            let mut entry = entries::closing(
                 &session.entry,
                 session.index,
                 &run.times,
@@ -412,6 +430,12 @@ impl Journal {
                 counted,
                 interrupted,
             );
+            if failure.is_some() {
+                let left = run.output.temporary_name();
+                entry
+                    .more
+                    .insert("unfinished".into(), json!({"left_as": left}));
+            }
             match self.register.append(&entry) {
                 Ok(index) => sessions.push(Closed {
                     index,
@@ -420,12 +444,19 @@ impl Journal {
                     interrupted,
                 }),
                 Err(source) => {
+                    // An entry that names the file stands already: the name stays true.
+                    if failure.is_some() || !sessions.is_empty() {
+                        return Err(failure.map_or_else(|| source.into(), JournalError::from));
+                    }
                     return Err(match run.output.take_back() {
                         Ok(Some(kept)) => JournalError::Unclosed { source, kept },
                         Ok(None) | Err(_) => source.into(),
                     });
                 }
             }
+        }
+        if let Some(failure) = failure {
+            return Err(failure.into());
         }
         Ok(Some(Ended {
             output,
@@ -436,231 +467,4 @@ impl Journal {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use privacy_register::{Record, read_entries, verify};
-
-    use super::*;
-
-    fn journal(tmp: &Path) -> (Journal, PathBuf) {
-        let dir = tmp.join("register");
-        drop(Register::init(&dir, "gst-privacy/test").unwrap());
-        let journal = Journal::open(&dir, None, "host-1", Duration::ZERO).unwrap();
-        (journal, dir)
-    }
-
-    fn extract() -> Request {
-        Request {
-            session: "s-1".into(),
-            purpose: "judicial.requisition_extract".into(),
-            operation: "extract".into(),
-            entry: r#"{"motif":"réquisition 12","agent":{"id":"a-1"},
-                "destinataire":{"name":"OPJ 3321"},"anonymisation":{"required":"none"},
-                "output":{"sink_class":"file"}}"#
-                .into(),
-            exit_gate: true,
-            elements: vec!["purposegate 0.1.0".into()],
-            ..Default::default()
-        }
-    }
-
-    fn records(dir: &Path) -> Vec<Record> {
-        let entries = read_entries(dir).unwrap();
-        let records = entries.iter().map(|(_, body)| Record::from_bytes(body));
-        records.collect::<Result<_, _>>().unwrap()
-    }
-
-    #[test]
-    fn an_extraction_is_opened_written_and_closed() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        let location = tmp.path().join("piece.mp4");
-        assert!(matches!(
-            journal.request(&extract()),
-            Err(JournalError::NotRunning)
-        ));
-        journal.begin(Some(&location)).unwrap();
-        let opened = journal.request(&extract()).unwrap();
-        assert_eq!((opened.index, opened.repeated), (0, false));
-        assert!(journal.request(&extract()).unwrap().repeated);
-        let mut other = extract();
-        other.operation = "publish".into();
-        assert!(matches!(
-            journal.request(&other),
-            Err(JournalError::SessionOpen(_))
-        ));
-        for (pts, bytes) in [(40, "a"), (0, "b"), (80, "c")] {
-            assert_eq!(journal.before_bytes("").unwrap(), None);
-            journal.write(bytes.as_bytes()).unwrap();
-            journal.time(pts, Some(40));
-        }
-        let ended = journal
-            .end(
-                "video/quicktime",
-                |session| {
-                    assert_eq!(session, "s-1");
-                    Some(Counted {
-                        stage: "exit".into(),
-                        frames_in: 5,
-                        frames_out: 3,
-                        mask_failures: 2,
-                        whole_masked: 3,
-                        root: "ab".into(),
-                    })
-                },
-                false,
-            )
-            .unwrap()
-            .unwrap();
-        assert_eq!(fs::read(&location).unwrap(), b"abc");
-        assert_eq!(ended.sessions[0].index, 1);
-        assert_eq!(ended.checkpoint.size(), 2);
-
-        let records = records(&dir);
-        let (open, close) = (&records[0].entry, &records[1].entry);
-        assert_eq!(open.phase, Some(Phase::Open));
-        assert_eq!(open.output.as_ref().unwrap().sha256, "");
-        assert_eq!(open.elements.len(), 2);
-        assert_eq!(open.more["path"]["exit_gate"], true);
-        assert_eq!(close.prior_entry_seq, Some(0));
-        assert_eq!(close.motif, "réquisition 12");
-        let output = close.output.as_ref().unwrap();
-        assert_eq!(output.sha256, ended.output.sha256);
-        assert_eq!((output.bytes, output.duration_ns), (3, Some(120)));
-        assert_eq!(output.media_id, "piece.mp4");
-        assert_eq!(output.sink_class, "file");
-        let masked = close.anonymisation.as_ref().unwrap();
-        assert_eq!((masked.frames_in, masked.frames_total), (5, 3));
-        assert_eq!(
-            (masked.applied.as_str(), masked.required.as_str()),
-            ("frame", "none")
-        );
-        let key = Register::open(&dir, None).unwrap().verifier_key();
-        assert_eq!(verify(&dir, &key).unwrap().interrupted, []);
-    }
-
-    #[test]
-    fn what_nobody_declared_is_recorded_as_such() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        journal.begin(None).unwrap();
-        let opened = journal.before_bytes("cam-3").unwrap().unwrap();
-        assert_eq!(opened.session, UNDECLARED);
-        journal.write(b"x").unwrap();
-        let ended = journal.end("video/x-raw", |_| None, true).unwrap().unwrap();
-        assert!(ended.sessions[0].interrupted);
-        let records = records(&dir);
-        assert_eq!(records[0].entry.operation, Operation::Collect);
-        assert_eq!(records[0].entry.cameras, ["cam-3"]);
-        assert!(records[1].entry.interrupted);
-        let key = Register::open(&dir, None).unwrap().verifier_key();
-        assert_eq!(verify(&dir, &key).unwrap().interrupted.len(), 1);
-    }
-
-    #[test]
-    fn refusals_stand_alone_and_an_empty_run_leaves_nothing() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        let location = tmp.path().join("piece.mp4");
-        journal.begin(Some(&location)).unwrap();
-        let refusal = Request {
-            session: "s".into(),
-            operation: "refuse".into(),
-            entry: r#"{"refusal":{"code":"NO_MANDATE"},"agent":{"id":""}}"#.into(),
-            ..Default::default()
-        };
-        assert_eq!(journal.request(&refusal).unwrap().index, 0);
-        assert_eq!(journal.request(&refusal).unwrap().index, 1);
-        assert_eq!(journal.end("", |_| None, true).unwrap(), None);
-        assert_eq!(records(&dir).len(), 2);
-        assert!(!location.exists());
-        assert_eq!(journal.end("", |_| None, true).unwrap(), None);
-    }
-
-    #[test]
-    fn a_request_that_says_too_little_or_too_much_is_refused() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        journal.begin(Some(&tmp.path().join("f"))).unwrap();
-        type Change = fn(&mut Request);
-        let changes: [Change; 7] = [
-            |r| r.entry = r.entry.replace("\"file\"", "\"csu-display\""),
-            |r| r.entry = "{}".into(),
-            |r| r.entry = "no".into(),
-            |r| r.entry = r#"{"seq":7}"#.into(),
-            |r| r.operation = "look".into(),
-            |r| r.operation = "consult".into(),
-            |r| r.purpose.clear(),
-        ];
-        for change in changes {
-            let mut request = extract();
-            change(&mut request);
-            assert!(journal.request(&request).is_err(), "{request:?}");
-        }
-        assert_eq!(records(&dir).len(), 0);
-        assert_eq!(journal.sessions(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_file_loses_its_name_when_the_register_does_not_take_the_entry() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        let location = tmp.path().join("piece.mp4");
-        journal.begin(Some(&location)).unwrap();
-        journal.request(&extract()).unwrap();
-        journal.write(b"abc").unwrap();
-        fs::rename(&dir, tmp.path().join("away")).unwrap();
-        let error = journal.end("", |_| None, false).unwrap_err();
-        assert!(matches!(error, JournalError::Unclosed { .. }), "{error}");
-        assert!(!location.exists());
-        let left: Vec<_> = fs::read_dir(tmp.path())
-            .unwrap()
-            .filter_map(|e| e.unwrap().file_name().into_string().ok())
-            .filter(|n| n.ends_with(".part"))
-            .collect();
-        assert_eq!(left.len(), 1);
-    }
-
-    #[test]
-    fn a_run_that_failed_once_is_closed_as_interrupted() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        journal.begin(None).unwrap();
-        journal.before_bytes("").unwrap();
-        journal.write(b"abc").unwrap();
-        assert!(journal.seek(0).is_err(), "no file");
-        let ended = journal.end("", |_| None, false).unwrap().unwrap();
-        assert!(ended.sessions[0].interrupted);
-        assert!(records(&dir)[1].entry.interrupted);
-    }
-
-    #[test]
-    fn an_entry_that_could_not_be_closed_is_not_opened() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, _dir) = journal(tmp.path());
-        journal.begin(Some(&tmp.path().join("piece"))).unwrap();
-        let mut request = extract();
-        let long = |n: usize| extract().entry.replace("réquisition 12", &"m".repeat(n));
-        request.entry = long(60_000);
-        assert!(matches!(
-            journal.request(&request),
-            Err(JournalError::Entry(EntryError::TooLong(_)))
-        ));
-        request.entry = long(MAX_OPENING - 1000);
-        journal.request(&request).unwrap();
-        journal.write(b"x").unwrap();
-        assert!(journal.end(&"v".repeat(100), |_| None, false).is_ok());
-    }
-
-    #[test]
-    fn a_register_that_goes_away_stops_the_run_at_the_next_probe() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (mut journal, dir) = journal(tmp.path());
-        journal.begin(None).unwrap();
-        journal.before_bytes("").unwrap();
-        journal.before_bytes("").unwrap();
-        fs::rename(&dir, tmp.path().join("away")).unwrap();
-        assert!(journal.before_bytes("").is_err());
-    }
-}
+mod tests;

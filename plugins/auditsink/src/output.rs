@@ -84,13 +84,25 @@ impl Output {
     ///
     /// When `location` exists or its folder cannot be written.
     pub fn create(location: &Path, tag: &str) -> Result<Self, OutputError> {
-        if location.symlink_metadata().is_ok() {
-            return Err(OutputError::Exists(location.into()));
-        }
-        let name = location.file_name().ok_or_else(|| OutputError::Io {
+        let no_file = || OutputError::Io {
             path: location.into(),
             source: io::Error::new(io::ErrorKind::InvalidInput, "names no file"),
-        })?;
+        };
+        match location.symlink_metadata() {
+            Ok(_) => return Err(OutputError::Exists(location.into())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // Said now and not once everything has been written.
+            Err(source) => {
+                return Err(OutputError::Io {
+                    path: location.into(),
+                    source,
+                });
+            }
+        }
+        if location.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(no_file());
+        }
+        let name = location.file_name().ok_or_else(no_file)?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
         hidden.push(format!(".{tag}.part"));
@@ -222,6 +234,26 @@ impl Output {
         Ok(finished)
     }
 
+    /// What there is of a run whose file could not be finished. The hash is given where it is that of the bytes
+    /// that arrived.
+    pub fn unfinished(&self) -> Finished {
+        let sha256 = match self.rewritten {
+            true => String::new(),
+            false => hex::encode(self.hash.clone().finalize()),
+        };
+        Finished {
+            sha256,
+            bytes: self.arrived,
+            name: None,
+        }
+    }
+
+    /// Name, without its folder, that the file has until it is finished.
+    pub fn temporary_name(&self) -> Option<String> {
+        let name = self.file.as_ref()?.temporary.file_name()?;
+        Some(name.to_string_lossy().into_owned())
+    }
+
     /// Takes the final name back after [`Output::finish`], because the register did not take the entry that
     /// goes with it. Returns the name that the file has now.
     ///
@@ -349,6 +381,10 @@ mod tests {
         assert!(matches!(output.finish(), Err(OutputError::Exists(_))));
         assert_eq!(fs::read(&location).unwrap(), b"mine");
         assert!(Output::create(&tmp.path().join("no/piece"), "t").is_err());
+        // Refused before anything is written, not when the file ought to get its name.
+        for odd in ["piece.mp4/", "newfolder/", "piece.mp4/below"] {
+            assert!(Output::create(&tmp.path().join(odd), "t").is_err(), "{odd}");
+        }
         assert!(Output::create(Path::new("/"), "t").is_err());
     }
 

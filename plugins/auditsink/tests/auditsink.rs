@@ -778,3 +778,61 @@ fn a_long_run_with_a_gate_on_a_real_muxer() {
         sha256(&file)
     );
 }
+
+/// The source ends its stream after a failure too; the entry must not call that an end.
+#[test]
+fn an_error_upstream_closes_as_interrupted() {
+    for (middle, interrupted) in [
+        ("identity", false),
+        ("identity error-after=3", true),
+        ("identity eos-after=3", false),
+    ] {
+        let site = Site::new();
+        let pipeline = launch(&format!(
+            "videotestsrc num-buffers=9 ! {middle} ! queue ! auditsink register={} location={}",
+            site.register.display(),
+            site.path("f").display()
+        ));
+        pipeline.set_state(gst::State::Playing).unwrap();
+        // The end of stream arrives in every case; nothing is stopped before it has.
+        for _ in 0..60_000 {
+            if site.records().len() == 2 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+        let close = &site.records()[1].entry;
+        assert_eq!(close.phase, Some(Phase::Close), "{middle}");
+        assert_eq!(close.interrupted, interrupted, "{middle}");
+    }
+}
+
+/// Text of a request comes back in errors and logs, which are C strings.
+#[test]
+fn hostile_text_in_a_request_is_an_answer_and_no_panic() {
+    let site = Site::new();
+    let sink = site.sink();
+    let bus = gst::Bus::new();
+    sink.set_bus(Some(&bus));
+    let harness = Harness::with_element(&sink, Some("sink"), None);
+    let pad = harness.srcpad().unwrap();
+    for entry in [
+        r#"{"phase":"\u0000"}"#,
+        r#"{"destinataire":"\u0000\u001b[2J"}"#,
+        r#"{"agent":{"id":"a\u0000b"},"motif":"\u0000m","destinataire":{"name":"\u202e"}}"#,
+        "null",
+        "{\"motif\":1e999}",
+        "\u{feff}{}",
+    ] {
+        let mut request = extract(entry);
+        request.entry = entry.into();
+        let mut query = request.to_query();
+        let answered = pad.peer_query(&mut query);
+        assert!(answered, "{entry}");
+        assert_ne!(AuditAnswer::read(&query, answered), AuditAnswer::None);
+    }
+    assert_eq!(errors(&bus).len(), 0);
+    sink.set_state(gst::State::Null).unwrap();
+    assert!(site.verify().is_ok());
+}

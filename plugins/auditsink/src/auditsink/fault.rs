@@ -31,5 +31,11 @@ pub fn message(settings: &Settings, error: &JournalError) -> gst::ErrorMessage {
     let value = path
         .as_ref()
         .map_or_else(String::new, |path| path.display().to_string());
-    gst::error_msg!(code, ("{name}=\"{value}\": {error}"))
+    let text = c_text(&error.to_string());
+    gst::error_msg!(code, ("{name}=\"{value}\": {text}"))
+}
+
+/// Text for messages, logs and answers, which are C strings: an error may quote what a request or a file held.
+pub fn c_text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

@@ -10,7 +10,8 @@
  * through before this sink has answered, which it does once the entry and a signed checkpoint over it are
  * on the disk. At the end of the stream the sink asks upstream with the query `privacy-proof` what the
  * session let out, finishes the file, writes the closing entry, and only then reports the end of stream.
- * A stream that stops otherwise is closed as interrupted. Buffers that arrive with no session open are recorded
+ * A stream that stops otherwise is closed as interrupted, and so is one that ends because an element of the
+ * pipeline has posted an error. Buffers that arrive with no session open are recorded
  * as undeclared before the first of them is taken in. A register that cannot be written is an error, also while
  * playing: once in every `probe-interval` the sink makes sure.
  *
@@ -52,6 +53,7 @@ use super::{
     fault,
     message::Message,
     settings::{self, Settings, Status},
+    upstream::Watch,
 };
 use crate::{
     entries::Counted,
@@ -83,6 +85,8 @@ pub struct AuditSink {
     state: Mutex<Option<State>>,
     settings: Mutex<Settings>,
     status: Mutex<Status>,
+    /// Never held together with another.
+    watch: Mutex<Option<Watch>>,
 }
 
 #[glib::object_subclass]
@@ -132,6 +136,8 @@ impl AuditSink {
     /// Begins a run. The register is opened anew if its properties were changed since `start`.
     fn begin(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings();
+        let watch = Watch::new(self.obj().upcast_ref());
+        *self.watch.lock().unwrap() = Some(watch);
         let mut state = self.state.lock().unwrap();
         let unchanged = state
             .take()
@@ -245,6 +251,7 @@ impl AuditSink {
                 self.opened(opened);
             }
             Err(error) => {
+                let error = fault::c_text(&error);
                 gst::warning!(CAT, imp = self, "no entry: {error}");
                 AuditAnswer::Failed(error).write(query);
             }
@@ -337,7 +344,9 @@ impl ElementImpl for AuditSink {
             })?;
         }
         let result = self.parent_change_state(transition);
-        if transition == gst::StateChange::PausedToReady {
+        if transition == gst::StateChange::PausedToReady
+            || transition == gst::StateChange::ReadyToPaused && result.is_err()
+        {
             // The streaming thread is gone. A run that has seen its end of stream is over already.
             if let Err(e) = self.end(true) {
                 self.post_error_message(e);
@@ -357,6 +366,7 @@ impl BaseSinkImpl for AuditSink {
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *self.watch.lock().unwrap() = None;
         *self.state.lock().unwrap() = None;
         gst::info!(CAT, imp = self, "stopped");
         Ok(())
@@ -401,7 +411,13 @@ impl BaseSinkImpl for AuditSink {
                     None => Ok(()),
                 }
             }
-            gst::EventView::Eos(_) => self.end(false),
+            // After a failure the source still ends its stream, as if that had been all there was.
+            gst::EventView::Eos(_) => {
+                let watch = self.watch.lock().unwrap();
+                let failed = watch.as_ref().is_some_and(Watch::failed);
+                drop(watch);
+                self.end(failed)
+            }
             // After an end of stream a new one makes a new run.
             gst::EventView::StreamStart(_) | gst::EventView::FlushStop(_)
                 if !self

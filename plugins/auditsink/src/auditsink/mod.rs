@@ -7,6 +7,7 @@ mod fault;
 mod imp;
 mod message;
 mod settings;
+mod upstream;
 
 pub use message::{Checkpoint, Closed, MESSAGE, Message, MessageError, Opened};
 
