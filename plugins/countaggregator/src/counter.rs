@@ -15,10 +15,10 @@ use privacy_common::{
 };
 
 use crate::{
-    geometry::{Direction, Line, Passage, Point, Polygon},
+    geometry::{self, Direction, Line, Passage, Point, Polygon},
     record::{Authority, CLASSES, Class, ClassSet, Record},
     site::CameraSite,
-    window::{self, Discard, Limits, SECOND, Window, Withheld},
+    window::{Discard, Limits, SECOND, Window},
 };
 
 /// What a detector said of one frame.
@@ -69,6 +69,10 @@ pub struct Counter {
     size: (u32, u32),
     lines: Vec<Line>,
     zones: Vec<Polygon>,
+    /// For each line, the others that count the same people.
+    line_kin: Vec<Vec<usize>>,
+    /// For each zone, those that overlap it.
+    zone_kin: Vec<Vec<usize>>,
     tracker: Tracker<Object>,
     now: Option<i64>,
     looked: Option<i64>,
@@ -125,6 +129,12 @@ impl Counter {
             tentative_coast: COAST as f32 / SECOND as f32 / 3.0,
             ..Config::default()
         };
+        let line_kin = publish::kin(&site.lines, |a, b| {
+            geometry::lines_overlap((a.from, a.to), (b.from, b.to))
+        });
+        let zone_kin = publish::kin(&site.zones, |a, b| {
+            geometry::zones_overlap(&a.polygon, &b.polygon)
+        });
         Self {
             site,
             limits,
@@ -133,6 +143,8 @@ impl Counter {
             size: (0, 0),
             lines: Vec::new(),
             zones: Vec::new(),
+            line_kin,
+            zone_kin,
             tracker: Tracker::new(config),
             now: None,
             looked: None,
@@ -244,10 +256,37 @@ impl Counter {
         }
     }
 
-    /// The stream ended: what is whole is due now, whatever the delay; the rest is discarded.
-    pub fn end(&mut self) {
+    /// No window that begins before `until` is opened: it was told already.
+    pub fn resume(&mut self, until: i64) {
+        self.closed_until = self.closed_until.max(until);
+    }
+
+    /// Up to where windows were told or discarded.
+    pub fn told(&self) -> i64 {
+        self.closed_until
+    }
+
+    /// The stream ended. What is whole of recorded footage is due now; a `live` stream's windows whose delay
+    /// is not over are discarded, since nobody can wait for it any more. The rest is discarded too.
+    pub fn end(&mut self, live: bool) {
         if let Some(tally) = self.tally.take() {
             self.close(tally, true);
+        }
+        if live {
+            let now = self.now.unwrap_or(i64::MIN);
+            let delay = self.limits.publish_delay;
+            let closed = &mut self.closed;
+            self.pending.retain(|due| {
+                let over = due.to.saturating_add(delay) <= now;
+                if !over {
+                    closed.push(Closed {
+                        from: due.from,
+                        to: due.to,
+                        discarded: Some(Discard::Stop),
+                    });
+                }
+                over
+            });
         }
         self.tracker.clear();
         self.looked = None;
@@ -340,52 +379,6 @@ impl Counter {
             .closed_until
             .max(window.to.min(self.now.unwrap_or(window.to)));
     }
-
-    /// The record of a whole window, with everything withheld that must be.
-    fn publishable(&self, tally: &Tally) -> Record {
-        let k = self.limits.min_count;
-        let Window { from, to, .. } = tally.window;
-        let countable = |class: Class| {
-            if !self.allowed.contains(class) {
-                Err(Withheld::NotAllowed)
-            } else if !tally.supported.contains(class) {
-                Err(Withheld::Unsupported)
-            } else {
-                Ok(())
-            }
-        };
-        let mut record = Record::new(&self.site.name, from, to, k, &self.authority);
-        for (line, crossings) in self.site.lines.iter().zip(&tally.crossings) {
-            for class in CLASSES {
-                let cell = |way: usize| {
-                    countable(class).and_then(|()| window::cell(crossings[class.index()][way], k))
-                };
-                record.line(&line.name, class, cell(FORWARD), cell(BACKWARD));
-            }
-            let total = |way: usize| {
-                let counts: Vec<u32> = CLASSES
-                    .into_iter()
-                    .filter(|&class| countable(class).is_ok())
-                    .map(|class| crossings[class.index()][way])
-                    .collect();
-                if counts.is_empty() {
-                    Err(Withheld::Unsupported)
-                } else {
-                    window::total(&counts, k)
-                }
-            };
-            record.total(&line.name, total(FORWARD), total(BACKWARD));
-        }
-        for (zone, tallies) in self.site.zones.iter().zip(&tally.zones) {
-            for class in CLASSES {
-                let InZone { sum, objects } = tallies[class.index()];
-                let mean =
-                    countable(class).and_then(|()| window::mean(sum, tally.looks, objects, k));
-                record.zone(&zone.name, class, mean);
-            }
-        }
-        record
-    }
 }
 
 impl Object {
@@ -429,6 +422,8 @@ impl Object {
 pub const COAST: i64 = 3 * SECOND / 2;
 const FORWARD: usize = 0;
 const BACKWARD: usize = 1;
+
+mod publish;
 
 #[cfg(test)]
 mod tests;

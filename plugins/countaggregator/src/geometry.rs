@@ -190,6 +190,76 @@ pub fn crosses_itself(corners: &[Point]) -> bool {
     })
 }
 
+/// Whether two zones share an area. Neighbours that only touch do not.
+pub fn zones_overlap(a: &[Point], b: &[Point]) -> bool {
+    let crossing = edges(a).any(|(p, q)| edges(b).any(|(r, s)| cross(p, q, r, s)));
+    if crossing {
+        return true;
+    }
+    // Where no edges cross, each stays on its side of the others between two corners, so that one look
+    // at the height in the middle tells.
+    let mut heights: Vec<f64> = a.iter().chain(b).map(|p| p.y).collect();
+    heights.sort_by(f64::total_cmp);
+    heights.windows(2).any(|pair| {
+        if pair[1] - pair[0] < ROUNDING {
+            return false;
+        }
+        let y = (pair[0] + pair[1]) / 2.0;
+        let (a, b) = (spans(a, y), spans(b, y));
+        a.iter()
+            .any(|&(a0, a1)| b.iter().any(|&(b0, b1)| a1.min(b1) - a0.max(b0) > ROUNDING))
+    })
+}
+
+/// Whether two lines, in fractions of the frame, run so close beside each other that whoever crosses one
+/// crosses the other there.
+pub fn lines_overlap(a: (Point, Point), b: (Point, Point)) -> bool {
+    let line = |(from, to): (Point, Point)| Line {
+        from,
+        to,
+        length: (to.x - from.x).hypot(to.y - from.y),
+        margin_right: 0.0,
+        margin_left: 0.0,
+    };
+    let (a_line, b_line) = (line(a), line(b));
+    let sine = ((a.1.x - a.0.x) * (b.1.y - b.0.y) - (a.1.y - a.0.y) * (b.1.x - b.0.x))
+        / (a_line.length * b_line.length);
+    if sine.abs() > SAME_DIRECTION {
+        return false;
+    }
+    let close = |line: &Line, (from, to): (Point, Point)| {
+        let place = |p: Point| {
+            let (dx, dy) = (line.to.x - line.from.x, line.to.y - line.from.y);
+            ((p.x - line.from.x) * dx + (p.y - line.from.y) * dy) / line.length
+        };
+        let (one, other) = (place(from), place(to));
+        let (first, last) = (one.min(other).max(0.0), one.max(other).min(line.length));
+        // The distance at both ends of the stretch that they have beside each other.
+        let away = |at: f64| {
+            let share = (at - one) / (other - one);
+            let p = Point {
+                x: from.x + share * (to.x - from.x),
+                y: from.y + share * (to.y - from.y),
+            };
+            line.side(p)
+        };
+        last - first > ROUNDING
+            && (away(first).abs().min(away(last).abs()) <= SAME_PLACE
+                || away(first).signum() != away(last).signum())
+    };
+    close(&a_line, b) || close(&b_line, a)
+}
+
+/// Where a level at height `y` lies inside.
+fn spans(corners: &[Point], y: f64) -> Vec<(f64, f64)> {
+    let mut at: Vec<f64> = edges(corners)
+        .filter(|(a, b)| (a.y > y) != (b.y > y))
+        .map(|(a, b)| (b.x - a.x) * (y - a.y) / (b.y - a.y) + a.x)
+        .collect();
+    at.sort_by(f64::total_cmp);
+    at.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
 /// How far the unit square reaches to either side of the line through two points in fractions; the
 /// smaller of the two.
 pub fn smaller_side(from: Point, to: Point) -> f64 {
@@ -209,20 +279,27 @@ fn edges(corners: &[Point]) -> impl Iterator<Item = (Point, Point)> + '_ {
     corners.iter().copied().zip(next.copied())
 }
 
+/// Which way it goes from `p` over `q` to `r`: 1, -1, or 0 for straight on.
+fn turn(p: Point, q: Point, r: Point) -> f64 {
+    let cross = (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
+    if cross.abs() < 1e-12 {
+        0.0
+    } else {
+        cross.signum()
+    }
+}
+
+/// Whether the ways from `a` to `b` and from `c` to `d` cross, and do not only touch.
+fn cross(a: Point, b: Point, c: Point, d: Point) -> bool {
+    turn(a, b, c) * turn(a, b, d) < 0.0 && turn(c, d, a) * turn(c, d, b) < 0.0
+}
+
 fn meet((a, b): (Point, Point), (c, d): (Point, Point)) -> bool {
-    let turn = |p: Point, q: Point, r: Point| {
-        let cross = (q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x);
-        if cross.abs() < 1e-12 {
-            0.0
-        } else {
-            cross.signum()
-        }
-    };
     let within = |p: Point, q: Point, r: Point| {
         r.x >= p.x.min(q.x) && r.x <= p.x.max(q.x) && r.y >= p.y.min(q.y) && r.y <= p.y.max(q.y)
     };
     let (abc, abd, cda, cdb) = (turn(a, b, c), turn(a, b, d), turn(c, d, a), turn(c, d, b));
-    abc * abd < 0.0 && cda * cdb < 0.0
+    cross(a, b, c, d)
         || abc == 0.0 && within(a, b, c)
         || abd == 0.0 && within(a, b, d)
         || cda == 0.0 && within(c, d, a)
@@ -233,6 +310,10 @@ fn meet((a, b): (Point, Point), (c, d): (Point, Point)) -> bool {
 /// room there is where the line runs closer to the edge of the frame.
 const MARGIN: f64 = 5.0 / 576.0;
 const ROUNDING: f64 = 1e-9;
+/// Lines up to 10 degrees apart have one direction (sine).
+const SAME_DIRECTION: f64 = 0.174;
+/// Lines this close together, in fractions of the frame, are in one place.
+const SAME_PLACE: f64 = 0.02;
 
 #[cfg(test)]
 mod tests;

@@ -281,7 +281,8 @@ pub fn cell(count: u32, min_count: u32) -> Result<u32, Withheld> {
 /// Whoever knows the sum and the cells that are not withheld knows the sum of those that are. It is
 /// published only when each withheld cell can still be anything from 1 to `min_count` − 1; with one
 /// withheld cell that is never so (complementary suppression; Hundepool et al., "Statistical Disclosure
-/// Control", 2012, chapter 4).
+/// Control", 2012, chapter 4). The reason is always the same: one for small sums would tell that the sum is
+/// small, and with it the cells.
 pub fn total(counts: &[u32], min_count: u32) -> Result<u64, Withheld> {
     let withheld = || {
         counts
@@ -294,9 +295,7 @@ pub fn total(counts: &[u32], min_count: u32) -> Result<u64, Withheld> {
     });
     let largest = u64::from(min_count).saturating_sub(1);
     let sum = counts.iter().copied().map(u64::from).sum::<u64>();
-    if sum >= 1 && sum <= largest {
-        return Err(Withheld::BelowMinCount);
-    }
+    // A sum from 1 to `min_count` − 1 never passes: two cells that can be all of that sum up to more.
     let hides_all = m == 0 || (m - 1 + largest <= rest && rest <= (m - 1) * largest + 1);
     if hides_all {
         Ok(sum)

@@ -148,7 +148,7 @@ fn counted(site: &Site, frames: &[Vec<Detection>]) -> (Option<u64>, Option<u64>,
             },
         );
     }
-    counter.end();
+    counter.end(false);
     let due = counter.take_due(true).expect("one whole window");
     let json: serde_json::Value =
         serde_json::from_str(&due.record.to_json_line().unwrap()).unwrap();

@@ -6,12 +6,14 @@
  * Turns the detections on video frames into counts per line, zone, class and window of time. The
  * frames end here: there is no video source pad, only JSON Lines, one object per closed window. Ids,
  * positions and images never leave, counts from 1 to `min-count` - 1 are `null`, and a window is given
- * out only when it is over, whole, and its publication delay has passed. At the end of the stream, whole
- * windows are given out at once; a stop without an end of stream drops those that still wait.
+ * out only when it is over, whole, and its publication delay has passed. At the end of recorded footage
+ * (`start-time`), whole windows are given out at once. A live camera's that still wait for their delay are
+ * discarded at the end of the stream, and so is every waiting window at a stop without one.
  *
  * Each sink pad is one camera of the site file. What counts is the middle of the lower edge of a box. A
  * line counts crossings, not people; a zone gives the mean number inside, to one decimal, withheld when
- * fewer than `min-count` objects were seen in it. Objects are followed by an own tracker without
+ * fewer than `min-count` objects were seen in it. Beside a withheld value, those of the lines that run along
+ * the same place and of the zones that overlap are withheld too: their difference would tell it. Objects are followed by an own tracker without
  * appearance vectors, whatever ids the boxes carry. Scores help it and are lost in `videoconvert`, so
  * the detector should stand right before. Classes are those of the detector: someone on a bicycle is a
  * bicycle and, with most models, a pedestrian as well; a class that it cannot see is `null`, never 0.
@@ -190,7 +192,8 @@ impl CountAggregator {
                 self.deliver(output).is_ok() && passed
             }
             EventView::Eos(_) => {
-                let output = stream().end();
+                let Some(job) = self.job() else { return false };
+                let output = stream().end(&job);
                 let delivered = self.deliver(output).is_ok();
                 self.end_if_all_did();
                 delivered

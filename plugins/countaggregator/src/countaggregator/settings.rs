@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the user set, and what it takes to start with it.
 
+use std::io::{self, Read};
+
 use gst::prelude::*;
 
 use super::stream::{Claims, Job};
@@ -10,6 +12,8 @@ use crate::{
 };
 
 const DEFAULT_MIN_COUNT: u32 = 5;
+/// 256 cameras with 32 lines and 32 zones each take less.
+const MAX_SITE_FILE: u64 = 8 * 1024 * 1024;
 
 /// The properties as they were set.
 #[derive(Debug, Clone)]
@@ -43,7 +47,7 @@ impl Settings {
                   / propriété `config` absente ; y nommer le fichier de site")
             )
         })?;
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let text = read(&path).map_err(|error| {
             gst::error_msg!(
                 OpenRead,
                 ("property `config`: cannot read \"{path}\": {error}; name a readable site file \
@@ -115,6 +119,21 @@ pub fn properties() -> Vec<glib::ParamSpec> {
             .read_only()
             .build(),
     ]
+}
+
+/// Reads a plain file of bounded length: a pipe would be waited for, and a device may never end.
+fn read(path: &str) -> io::Result<String> {
+    let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(invalid("not a plain file".into()));
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_SITE_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SITE_FILE {
+        return Err(invalid(format!("longer than {MAX_SITE_FILE} bytes")));
+    }
+    Ok(text)
 }
 
 fn start_time(text: &str) -> Option<i64> {

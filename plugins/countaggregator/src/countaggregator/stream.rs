@@ -34,12 +34,16 @@ pub struct Job {
 /// The camera of each pad. Two pads on one camera would give two records of the same window, whose
 /// difference tells what one of them withholds.
 #[derive(Debug, Default)]
-pub struct Claims(Mutex<BTreeMap<String, String>>);
+pub struct Claims {
+    pads: Mutex<BTreeMap<String, String>>,
+    /// Up to where each camera was told, whichever pad had it: the same time is never told twice.
+    told: Mutex<BTreeMap<String, i64>>,
+}
 
 impl Claims {
     /// Gives `camera` to `pad`, unless another pad has it: then that pad's name.
     fn take(&self, pad: &str, camera: &str) -> Result<(), String> {
-        let mut claims = self.0.lock().expect("no panic holds it");
+        let mut claims = self.pads.lock().expect("no panic holds it");
         let holder = claims.iter().find(|(p, c)| *p != pad && *c == camera);
         if let Some((holder, _)) = holder {
             return Err(holder.clone());
@@ -50,7 +54,24 @@ impl Claims {
 
     /// The pad is gone.
     pub fn release(&self, pad: &str) {
-        self.0.lock().expect("no panic holds it").remove(pad);
+        self.pads.lock().expect("no panic holds it").remove(pad);
+    }
+
+    /// Up to where `camera` was told.
+    fn told(&self, camera: &str) -> i64 {
+        let told = self.told.lock().expect("no panic holds it");
+        told.get(camera).copied().unwrap_or(i64::MIN)
+    }
+
+    /// Notes up to where `camera` was told.
+    fn tell(&self, camera: &str, until: i64) {
+        let mut told = self.told.lock().expect("no panic holds it");
+        match told.get_mut(camera) {
+            Some(before) => *before = until.max(*before),
+            None => {
+                told.insert(camera.to_owned(), until);
+            }
+        }
     }
 }
 
@@ -265,12 +286,10 @@ impl Stream {
         match &mut self.counter {
             Some(counter) if self.camera == camera => counter.govern(limits, authority, allowed),
             _ => {
-                self.counter = Some(Counter::new(
-                    Arc::new(site.clone()),
-                    limits,
-                    authority,
-                    allowed,
-                ));
+                let site = Arc::new(site.clone());
+                let mut counter = Counter::new(site, limits, authority, allowed);
+                counter.resume(job.claims.told(&camera));
+                self.counter = Some(counter);
             }
         }
         self.camera = camera;
@@ -310,7 +329,7 @@ impl Stream {
             counter.resize(width, height);
             counter.frame(instant.utc, look);
         }
-        Ok(self.output(false))
+        Ok(self.output(job, false))
     }
 
     /// Time passes until `at` (a time of the segment) without a frame.
@@ -322,16 +341,16 @@ impl Stream {
         {
             counter.pass(instant.utc);
         }
-        self.output(false)
+        self.output(job, false)
     }
 
-    /// The pad is at its end: what is whole is due.
-    pub fn end(&mut self) -> Step {
+    /// The pad is at its end: what is whole is due, if it is not live.
+    pub fn end(&mut self, job: &Job) -> Step {
         self.eos = true;
         if let Some(counter) = &mut self.counter {
-            counter.end();
+            counter.end(job.start.is_none());
         }
-        self.output(true)
+        self.output(job, true)
     }
 
     /// The pad was flushed. Recorded footage keeps its place in time, a live stream takes the clock's.
@@ -345,7 +364,7 @@ impl Stream {
         if let Some(counter) = &mut self.counter {
             counter.interrupt();
         }
-        self.output(false)
+        self.output(job, false)
     }
 
     /// The stamp of a frame, when it says that somebody has looked lately and seen everything.
@@ -396,12 +415,12 @@ impl Stream {
         Some(instant)
     }
 
-    fn output(&mut self, ended: bool) -> Step {
+    fn output(&mut self, job: &Job, ended: bool) -> Step {
         let Some(counter) = &mut self.counter else {
             return Step::default();
         };
         let camera = &self.camera;
-        let closed = counter
+        let closed: Vec<WindowClosed> = counter
             .take_closed()
             .into_iter()
             .map(
@@ -420,6 +439,9 @@ impl Stream {
         let mut records = Vec::new();
         while let Some(due) = counter.take_due(ended) {
             records.extend(self.last.and_then(|now| buffer(&due, now)));
+        }
+        if !closed.is_empty() {
+            job.claims.tell(camera, counter.told());
         }
         Step { closed, records }
     }

@@ -93,7 +93,7 @@ fn records(c: &mut Counter) -> Vec<Value> {
 
 /// Forward and backward of the first class of the only record.
 fn pedestrians(c: &mut Counter) -> (Value, Value) {
-    c.end();
+    c.end(false);
     let records = records(c);
     assert_eq!(records.len(), 1, "{:?}", c.take_closed());
     let row = &records[0]["lines"][0];
@@ -192,7 +192,7 @@ fn classes_are_counted_apart_even_under_the_same_number() {
             .chain(cut("face", (i % 150) * 8 - 60, 20))
             .collect()
     });
-    c.end();
+    c.end(false);
     let record = &records(&mut c)[0];
     for row in record["lines"].as_array().unwrap() {
         let expected = match row["class"].as_str().unwrap() {
@@ -219,7 +219,7 @@ fn a_crossing_at_the_boundary_is_counted_once() {
                 .collect();
             look(&mut c, i * FRAME, &people);
         }
-        c.end();
+        c.end(false);
         let all = records(&mut c);
         let sum: u64 = all
             .iter()
@@ -242,7 +242,7 @@ fn frames_that_nobody_looked_at_count_nothing_and_spoil_the_window() {
         };
         c.frame(i * FRAME, if i % 19 == 0 { Look::None } else { look });
     }
-    c.end();
+    c.end(false);
     assert!(records(&mut c).is_empty());
     assert_eq!(c.take_closed()[0].discarded, Some(Discard::Unscanned));
 
@@ -276,7 +276,7 @@ fn a_class_counts_only_if_it_could_be_seen_all_along() {
             },
         );
     }
-    c.end();
+    c.end(false);
     let record = &records(&mut c)[0];
     let row = |class: &str| {
         let rows = record["lines"].as_array().unwrap();
@@ -303,7 +303,7 @@ fn a_mean_needs_enough_people() {
                 .filter_map(|n| cut("person", 80 * n, 60))
                 .collect()
         });
-        c.end();
+        c.end(false);
         let mean = records(&mut c)[0]["zones"][0]["mean"].clone();
         let expected = if withheld {
             Value::Null
@@ -342,7 +342,7 @@ fn what_is_missing_is_said_and_nothing_of_it_published() {
         fault(&mut c);
         minute(&mut c, 90 * SECOND, |_| vec![]);
         minute(&mut c, 150 * SECOND, |_| vec![]);
-        c.end();
+        c.end(false);
         let closed = c.take_closed();
         assert!(
             closed.iter().any(|w| w.discarded == Some(why)),
@@ -362,7 +362,7 @@ fn the_same_time_is_never_told_twice() {
         minute(&mut c, 0, |_| vec![]);
         minute(&mut c, MINUTE, |_| vec![]);
     }
-    c.end();
+    c.end(false);
     let closed = c.take_closed();
     let all = records(&mut c);
     // The first round is whole up to where the second begins; the last window of a round cannot be.
@@ -381,7 +381,7 @@ fn the_same_time_is_never_told_twice() {
         let (mut at, mut told): (i64, Vec<(i64, i64)>) = (0, Vec::new());
         for _ in 0..600 {
             match random(120) {
-                0 => c.end(),
+                0 => c.end(false),
                 1 => c.interrupt(),
                 2 => at -= random(200) as i64 * SECOND,
                 3 => at += random(20) as i64 * SECOND,
@@ -457,4 +457,105 @@ fn days_of_objects_take_bounded_memory() {
     assert!(c.tracker.tracks().len() < 50);
     assert!(c.pending.is_empty() && c.closed.is_empty());
     assert!(c.pending.capacity() < 64 && c.closed.capacity() < 64);
+}
+
+/// A live stream that ends tells nothing before its time; recorded footage has had its time.
+#[test]
+fn the_end_of_a_live_stream_does_not_cut_the_delay_short() {
+    for (live, told) in [(true, [60].as_slice()), (false, &[60, 120])] {
+        let limits = Limits {
+            publish_delay: 30 * SECOND,
+            ..limits()
+        };
+        let mut c = Counter::new(site(0.5), limits, Authority::default(), ClassSet::ALL);
+        c.resize(W, H);
+        for s in 0..=125 {
+            look(&mut c, s * SECOND, &[]);
+        }
+        c.end(live);
+        let due: Vec<i64> = std::iter::from_fn(|| c.take_due(true))
+            .map(|due| due.to / SECOND)
+            .collect();
+        assert_eq!(due, told, "live: {live}");
+        let last = c.take_closed().pop().unwrap();
+        assert_eq!(last.discarded, Some(Discard::Stop));
+    }
+}
+
+/// Whole = left + right, for lines drawn either way and for zones: what one of the parts withholds must not be
+/// the difference of the others.
+#[test]
+fn overlapping_lines_and_zones_do_not_tell_by_difference() {
+    let text = r#"
+[[camera]]
+name = "c"
+[[camera.line]]
+name = "whole"
+from = [0.5, 0.0]
+to = [0.5, 1.0]
+[[camera.line]]
+name = "upper"
+from = [0.5, 0.0]
+to = [0.5, 0.5]
+[[camera.line]]
+name = "lower, drawn upwards"
+from = [0.5, 1.0]
+to = [0.5, 0.5]
+[[camera.line]]
+name = "elsewhere"
+from = [0.2, 0.0]
+to = [0.2, 1.0]
+[[camera.zone]]
+name = "all"
+polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[camera.zone]]
+name = "top"
+polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 0.5], [0.0, 0.5]]
+[[camera.zone]]
+name = "bottom"
+polygon = [[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]]
+"#;
+    let site = Arc::new(Site::parse(text).unwrap().cameras[0].clone());
+    let mut c = Counter::new(site, limits(), Authority::default(), ClassSet::ALL);
+    c.resize(W, H);
+    assert_eq!(c.line_kin, [vec![1, 2], vec![0], vec![0], vec![]]);
+    assert_eq!(c.zone_kin, [vec![1, 2], vec![0], vec![0]]);
+    // Six people walk through the upper half, one through the lower.
+    minute(&mut c, 0, |frame| {
+        let (walk, step) = (frame / 200, frame % 200);
+        let mut person = match walk {
+            0..7 => cut("person", 4 * step, 40),
+            _ => None,
+        };
+        if let Some(person) = &mut person {
+            (person.y, person.height) = if walk == 3 { (400, 80) } else { (100, 80) };
+        }
+        person.into_iter().collect()
+    });
+    c.end(false);
+    let record = &records(&mut c)[0];
+    let row = |table: &str, name: &str| {
+        let rows = record[table].as_array().unwrap().iter();
+        let mut rows = rows.filter(|row| row["name"] == name);
+        rows.find(|row| row["class"] == "pedestrian" || table == "totals")
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(row("lines", "upper")["backward"], 6);
+    assert_eq!(row("lines", "elsewhere")["backward"], 7);
+    assert_eq!(row("lines", "lower, drawn upwards")["forward"], Value::Null);
+    assert_eq!(row("lines", "whole")["backward"], Value::Null);
+    assert_eq!(row("totals", "whole")["backward"], Value::Null);
+    assert_eq!(row("totals", "elsewhere")["backward"], 7);
+    assert_eq!(row("zones", "bottom")["mean"], Value::Null);
+    assert_eq!(row("zones", "all")["mean"], Value::Null);
+    assert!(row("zones", "top")["mean"].is_number());
+    // And no reason says which of them is small.
+    let reasons = record["suppressed"].as_array().unwrap().iter();
+    for suppressed in reasons.filter(|s| s["class"] == "pedestrian") {
+        assert_eq!(
+            suppressed["reason"], "would reveal a withheld count",
+            "{suppressed}"
+        );
+    }
 }

@@ -230,3 +230,52 @@ fn the_direction_of_a_polygon_does_not_matter() {
     ]));
     assert!(!crosses_itself(&corners[..3]));
 }
+
+#[test]
+fn zones_overlap_where_they_share_an_area_and_not_where_they_touch() {
+    let square = |x: f64, y: f64, side: f64| {
+        [
+            p(x, y),
+            p(x + side, y),
+            p(x + side, y + side),
+            p(x, y + side),
+        ]
+    };
+    let a = square(0.2, 0.2, 0.4);
+    for (b, overlaps) in [
+        (square(0.2, 0.2, 0.4), true),
+        (square(0.3, 0.3, 0.1), true),
+        (square(0.0, 0.0, 1.0), true),
+        (square(0.5, 0.5, 0.4), true),
+        (square(0.2, 0.2, 0.2), true),
+        (square(0.6, 0.2, 0.4), false),
+        (square(0.6, 0.6, 0.2), false),
+        (square(0.7, 0.7, 0.1), false),
+    ] {
+        assert_eq!(zones_overlap(&a, &b), overlaps, "{b:?}");
+        assert_eq!(zones_overlap(&b, &a), overlaps, "{b:?}");
+    }
+    // A cross, and a thin strip through it.
+    let strip = [p(0.0, 0.4), p(1.0, 0.4), p(1.0, 0.401), p(0.0, 0.401)];
+    assert!(zones_overlap(&a, &strip));
+}
+
+#[test]
+fn lines_overlap_where_they_run_beside_each_other() {
+    let a = (p(0.5, 0.0), p(0.5, 1.0));
+    for (b, overlaps) in [
+        (a, true),
+        ((p(0.5, 1.0), p(0.5, 0.0)), true),
+        ((p(0.5, 0.2), p(0.5, 0.4)), true),
+        ((p(0.51, 0.2), p(0.49, 0.4)), true),
+        ((p(0.51, 0.2), p(0.51, 0.4)), true),
+        ((p(0.6, 0.2), p(0.6, 0.4)), false),
+        ((p(0.0, 0.5), p(1.0, 0.5)), false),
+        ((p(0.2, 0.2), p(0.8, 0.8)), false),
+    ] {
+        assert_eq!(lines_overlap(a, b), overlaps, "{b:?}");
+        assert_eq!(lines_overlap(b, a), overlaps, "{b:?}");
+    }
+    let (upper, lower) = ((p(0.5, 0.0), p(0.5, 0.5)), (p(0.5, 0.5), p(0.5, 1.0)));
+    assert!(!lines_overlap(upper, lower), "end to end");
+}

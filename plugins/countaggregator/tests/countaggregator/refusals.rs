@@ -71,7 +71,19 @@ fn bad_properties_and_site_files_refuse_to_start() {
     assert_eq!(starts(&|_| {}), "");
     let bad = site("[[camera]]\nname = \"cam-12\"\nalert-threshold = 3\n");
     type Case<'a> = (&'a dyn Fn(&gst::Element), &'a [&'a str]);
-    let cases: [Case; 6] = [
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let cases: [Case; 8] = [
+        (
+            &|e| e.set_property("config", "/dev/zero"),
+            &["`config`", "/dev/zero", "plain file"],
+        ),
+        (
+            &|e| e.set_property("config", pipe.to_str().unwrap()),
+            &["`config`", "plain file", "readable"],
+        ),
         (
             &|e| e.set_property("config", None::<&str>),
             &["`config`", "not set", "propriété"],
