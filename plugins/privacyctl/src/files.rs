@@ -17,7 +17,7 @@ const MAX_TEXT_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The system said no.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; check the path, and that you may read or write there / vérifiez le chemin et vos droits", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -77,8 +77,12 @@ pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), FileError> {
             .create_new(true)
             .mode(mode)
             .open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .inspect_err(|_| {
+                // Half a key is none, and its name would be taken for good.
+                let _ = fs::remove_file(path);
+            })
     };
     write().map_err(FileError::io(path))
 }

@@ -9,7 +9,7 @@ use std::{
 use clap::Subcommand;
 use privacy_policy::key;
 
-use crate::files;
+use crate::{files, terminal::print};
 
 /// Commands about keys.
 #[derive(Subcommand)]
@@ -32,10 +32,11 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::New { out } => new(&out),
         Command::Show { file } => {
-            for key in files::public_keys(&file)? {
-                println!("{} {}", key::fingerprint(&key), key.algorithm_string());
-            }
-            Ok(())
+            let keys = files::public_keys(&file)?;
+            let lines = keys
+                .iter()
+                .map(|key| format!("{} {}\n", key::fingerprint(key), key.algorithm_string()));
+            print(&lines.collect::<String>())
         }
     }
 }
@@ -55,14 +56,12 @@ fn new(name: &Path) -> Result<(), Box<dyn Error>> {
     let pair = key::generate();
     files::create(&private, 0o600, key::private_pem(&pair)?.as_bytes())?;
     files::create(&public, 0o644, key::public_pem(&pair.public())?.as_bytes())?;
-    println!(
-        "{}  private, keep it offline / privée, à conserver hors ligne",
-        private.display()
-    );
-    println!(
-        "{}  public, for trusted-keys / publique, pour trusted-keys",
-        public.display()
-    );
-    println!("{}", key::fingerprint(&pair.public()));
-    Ok(())
+    print(&format!(
+        "{}  private, keep it offline / privée, à conserver hors ligne\n\
+         {}  public, for trusted-keys / publique, pour trusted-keys\n\
+         {}\n",
+        private.display(),
+        public.display(),
+        key::fingerprint(&pair.public())
+    ))
 }

@@ -18,6 +18,7 @@ mod mandates;
 mod plain;
 mod register;
 mod rules;
+mod terminal;
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed standard error leaves the exit status, which says the same.
+            let error = terminal::plain_lines(&error.to_string());
             let _ = writeln!(std::io::stderr(), "privacyctl: {error}");
             ExitCode::FAILURE
         }

@@ -14,7 +14,7 @@ use privacy_policy::{
     time,
 };
 
-use crate::{Lang, files, plain};
+use crate::{Lang, files, plain, terminal::print};
 
 /// Commands about mandates.
 #[derive(Subcommand)]
@@ -169,10 +169,7 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 decide(&rules, Some(&verified), &request)
             });
             match decision {
-                Ok(grant) => {
-                    print!("{}", plain::grant(&grant, french));
-                    Ok(())
-                }
+                Ok(grant) => print(&plain::grant(&grant, french)),
                 Err(refusal) => Err(plain::refusal(&refusal, french).into()),
             }
         }
@@ -203,11 +200,8 @@ fn new(id: &str, rules: Option<&Path>) -> Result<(), Box<dyn Error>> {
     let now = Timestamp::now();
     let purpose = rules.open_purpose(id, now)?;
     let mandate_id = uuid::Uuid::new_v4().to_string();
-    print!(
-        "{}",
-        mandate::template(&rules, id, purpose, &mandate_id, time::day_of(now))
-    );
-    Ok(())
+    let day = time::day_of(now);
+    print(&mandate::template(&rules, id, purpose, &mandate_id, day))
 }
 
 fn sign(form: &Path, key: &Path, out: &Path, rules: Option<&Path>) -> Result<(), Box<dyn Error>> {
@@ -231,16 +225,11 @@ fn inspect(
     let Some(key) = key else {
         let source =
             mandate::unverified_source(&bytes).map_err(|e| files::FileError::content(path, e))?;
-        print!("{}", plain::unverified(&source, french));
-        return Ok(());
+        return print(&plain::unverified(&source, french));
     };
     let rules = files::rules(rules)?;
     let mandate = mandate::verify(&bytes, &files::public_keys(key)?)
         .map_err(privacy_policy::Refusal::from)
         .map_err(|refusal| plain::refusal(&refusal, french))?;
-    print!(
-        "{}",
-        plain::mandate(&rules, &mandate, Timestamp::now(), french)
-    );
-    Ok(())
+    print(&plain::mandate(&rules, &mandate, Timestamp::now(), french))
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::terminal::{plain, plain_lines};
 use jiff::Timestamp;
 use privacy_policy::{Grant, Mandate, Purpose, Refusal, Rules, Status, time};
 
@@ -27,6 +28,8 @@ impl Lines {
 
     fn add(&mut self, en: &str, fr: &str, value: impl std::fmt::Display) {
         let label = pick(self.french, en, fr);
+        // One line, whatever the value: a line break in it would forge the next one.
+        let value = plain(&value.to_string());
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{label:<22} {value}");
     }
@@ -260,12 +263,13 @@ pub fn mandate(rules: &Rules, mandate: &Mandate, now: Timestamp, french: bool) -
 /// What an unverified token says.
 pub fn unverified(source: &str, french: bool) -> String {
     format!(
-        "{}\n\n{source}",
+        "{}\n\n{}",
         pick(
             french,
             "SIGNATURE NOT VERIFIED: anybody may have written this. Give --key to verify it.",
             "SIGNATURE NON VÉRIFIÉE : n'importe qui a pu écrire ceci. Indiquez --key pour la vérifier."
-        )
+        ),
+        plain_lines(source)
     )
 }
 
@@ -277,12 +281,12 @@ pub fn rules(rules: &Rules, french: bool) -> String {
     lines.add("review by", "à relire avant le", rules.review_by);
     lines.title("");
     for (id, p) in rules.purposes() {
-        let _ = writeln!(
-            lines.text,
+        let line = format!(
             "{:<10} {id:<36} {}",
             status(p.status, french),
             pick(french, &p.label_en, &p.label_fr)
         );
+        lines.title(&plain(&line));
     }
     lines.text
 }

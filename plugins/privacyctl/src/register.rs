@@ -17,7 +17,10 @@ use privacy_register::{
     read_entries, verify, verify_since,
 };
 
-use crate::Lang;
+use crate::{
+    Lang,
+    terminal::{plain, print},
+};
 
 /// Entries are kept for three years at the most (art. R. 253-5 CSI), leap day included.
 const MAX_KEEP_DAYS: u32 = 3 * 365 + 1;
@@ -167,6 +170,8 @@ fn check(
                 (None, true) => " (trouvée dans le registre ; comparez-la à votre propre copie)",
             };
             let label = if french { "clé" } else { "key" };
+            // A register may bring a key of its own, with any name.
+            let verifier = plain(&verifier.to_string());
             text += &format!("{label:<14} {verifier}{whose}\n");
             print(&text)
         }
@@ -478,22 +483,4 @@ fn short(text: &str) -> String {
         return text;
     }
     text.chars().take(LENGTH - 1).chain(['…']).collect()
-}
-
-/// Text from a register on a terminal: nothing in it may move the cursor, or turn the direction of writing.
-fn plain(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|c| if hidden(c) { '\u{fffd}' } else { c })
-        .collect()
-}
-
-/// Prints, and fails instead of panicking when nobody reads.
-fn print(text: &str) -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }

@@ -5,7 +5,7 @@ use std::{error::Error, path::PathBuf};
 
 use clap::Subcommand;
 
-use crate::{Lang, files, plain};
+use crate::{Lang, files, plain, terminal::print};
 
 /// Commands about rules.
 #[derive(Subcommand)]
@@ -33,17 +33,14 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
     let rules = files::rules(rules.as_deref())?;
     let french = lang.unwrap_or_else(Lang::of_locale) == Lang::Fr;
     match purpose {
-        None => print!("{}", plain::rules(&rules, french)),
+        None => print(&plain::rules(&rules, french)),
         Some(id) => match rules.purpose(&id) {
-            Some(purpose) => print!("{}", plain::purpose(&id, purpose, french)),
-            None => {
-                return Err(format!(
-                    "no purpose \"{id}\" in these rules; list them with privacyctl rules show \
-                     / finalité « {id} » inconnue de ces règles"
-                )
-                .into());
-            }
+            Some(purpose) => print(&plain::purpose(&id, purpose, french)),
+            None => Err(format!(
+                "no purpose \"{id}\" in these rules; list them with privacyctl rules show \
+                 / finalité « {id} » inconnue de ces règles"
+            )
+            .into()),
         },
     }
-    Ok(())
 }

@@ -449,3 +449,79 @@ fn wrong_usage_exits_with_2() {
         Some(1)
     );
 }
+
+/// A reader that goes away, such as `head`, ends the command and is no panic.
+#[test]
+fn a_closed_output_is_no_panic() {
+    let site = Desk::new();
+    let mandate = site.sign("vp.live_view.public_road");
+    for arguments in [
+        vec!["rules", "show"],
+        vec!["rules", "show", "vp.live_view.public_road"],
+        vec!["mandate", "new", "--purpose", "vp.live_view.public_road"],
+        vec!["mandate", "inspect", &mandate],
+        vec!["key", "new", "--out", &site.path("another")],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_privacyctl"))
+            .args(&arguments)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(!err(&output).contains("panicked"), "{}", err(&output));
+    }
+}
+
+/// What a mandate says is shown, on its line, and moves no cursor.
+#[test]
+fn a_mandate_cannot_write_on_the_terminal() {
+    let site = Desk::new();
+    let form = site.form("vp.live_view.public_road");
+    let text = fs::read_to_string(&form).unwrap();
+    let line = text.lines().find(|l| l.starts_with("motif")).unwrap();
+    let hostile =
+        "motif = \"surveillance de la voie publique \\u001b[2J\\u009b2J\\nvalidity forged\\u202e\"";
+    fs::write(&form, text.replace(line, hostile)).unwrap();
+    let mandate = site.path("hostile.biscuit");
+    let signed = site.run(&[
+        "mandate",
+        "sign",
+        form.to_str().unwrap(),
+        "--key",
+        &site.path("city.key"),
+        "--out",
+        &mandate,
+        "--rules",
+        &site.path("rules.toml"),
+    ]);
+    // Refusing to sign it would do as well.
+    if signed.status.success() {
+        for more in [vec![], vec!["--key".to_owned(), site.path("city.pub")]] {
+            let mut arguments = vec!["mandate", "inspect", &mandate];
+            arguments.extend(more.iter().map(String::as_str));
+            let shown = out(&site.run(&arguments));
+            assert!(shown.contains("surveillance"), "{shown}");
+            let hidden = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+            assert!(!shown.contains(hidden), "{shown:?}");
+            // Without a key it says above that anybody may have written this.
+            let forged = shown.lines().any(|l| l.starts_with("validity forged"));
+            assert!(more.is_empty() || !forged, "{shown}");
+        }
+    } else {
+        assert!(!err(&signed).contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_says_what_to_do() {
+    let site = Desk::new();
+    let shown = site.run(&["key", "show", &site.path("no-such-key.pub")]);
+    assert_eq!(shown.status.code(), Some(1));
+    let text = err(&shown);
+    assert!(
+        text.contains("no-such-key.pub") && text.contains("check the path"),
+        "{text}"
+    );
+}
