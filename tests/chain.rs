@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use gst::prelude::*;
-use gst_privacy_tests::{asset, init, site::Site};
+use gst_privacy_tests::{asset, init, site::Site, yesterday_noon};
 use gst_video::prelude::*;
 
 /// What a run came to: how it ended, and the element messages seen.
@@ -392,11 +392,7 @@ fn b3_a_branch_around_the_exit_gate_is_refused() {
 fn f5_a_requisition_is_served_from_a_recording_and_not_from_a_live_camera() {
     init();
     let site = Site::new();
-    let noon = jiff::Zoned::now()
-        .yesterday()
-        .unwrap()
-        .strftime("%FT12:00:00%:z")
-        .to_string();
+    let noon = yesterday_noon();
     let outcome = run(&format!(
         "videotestsrc is-live=true num-buffers=5 ! {} footage-start={noon} ! {}",
         entry(&site, "judicial.requisition_extract", "requisition"),

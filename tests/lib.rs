@@ -58,6 +58,20 @@ pub fn asset(test: &str, name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Noon of yesterday in Paris, RFC 3339: within the requisition among the example mandates, whose days are
+/// Paris days, as those of an act are.
+///
+/// # Panics
+/// When the clock stands at the end of time.
+pub fn yesterday_noon() -> String {
+    let paris = privacy_policy::time::paris();
+    let yesterday = jiff::Timestamp::now()
+        .to_zoned(paris)
+        .yesterday()
+        .expect("there is a yesterday");
+    yesterday.strftime("%FT12:00:00%:z").to_string()
+}
+
 /// The tool `privacyctl` as built beside the tests, or `None` after saying that it is missing.
 ///
 /// # Panics

@@ -5,7 +5,7 @@
 use std::{path::Path, process::Command};
 
 use gst::prelude::*;
-use gst_privacy_tests::{ELEMENTS, asset, init, root, site::Site};
+use gst_privacy_tests::{ELEMENTS, asset, init, root, site::Site, yesterday_noon};
 
 /// A command of a `sh` block, continuation lines joined.
 struct Line {
@@ -53,8 +53,6 @@ fn commands() -> Vec<Line> {
 
 /// The description that `gst-launch-1.0` gets from the shell, as GStreamer's parser takes it.
 fn pipeline(line: &Line) -> Option<String> {
-    let yesterday = jiff::Zoned::now().yesterday().ok()?;
-    let noon = yesterday.strftime("%FT12:00:00%:z").to_string();
     let text = line.text.trim();
     let text = text.strip_prefix("gst-launch-1.0 ")?;
     let mut text = text.trim_start();
@@ -63,7 +61,10 @@ fn pipeline(line: &Line) -> Option<String> {
             .split_once(' ')
             .map_or("", |(_, rest)| rest.trim_start());
     }
-    let text = text.replace("$(date -d yesterday +%FT12:00:00%:z)", &noon);
+    let text = text.replace(
+        "$(TZ=Europe/Paris date -d yesterday +%FT12:00:00%:z)",
+        &yesterday_noon(),
+    );
     assert!(
         !text.contains('$'),
         "README.md:{}: the test knows no {text}",
