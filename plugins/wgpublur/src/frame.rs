@@ -118,7 +118,8 @@ pub fn check(buffer: &gst::BufferRef, stream: &VideoInfo) -> Result<(), ViewErro
         let end = offset
             .saturating_add(stride.saturating_mul(rows as usize - 1))
             .saturating_add((samples * format.channels(plane)) as usize);
-        if end > size {
+        // A row longer than the buffer is a mistake, even where there is only one.
+        if end.max(stride) > size {
             return Err(ViewError::Short { plane, end, size });
         }
     }
