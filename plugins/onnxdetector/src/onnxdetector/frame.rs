@@ -3,7 +3,7 @@
 
 use gst_video::{
     VideoChromaSite, VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoFrameRef,
-    VideoInfo,
+    VideoInfo, VideoInterlaceMode, VideoMeta, VideoMultiviewMode,
 };
 
 use crate::preprocess::{Component, Format, Yuv};
@@ -21,6 +21,103 @@ pub const FORMATS: [VideoFormat; 10] = [
     VideoFormat::Rgba,
     VideoFormat::Bgra,
 ];
+
+/// Whether each buffer of these caps holds one picture. Of two fields or views only one would be looked at.
+pub fn is_one_picture(info: &VideoInfo) -> bool {
+    !matches!(
+        info.interlace_mode(),
+        VideoInterlaceMode::Fields | VideoInterlaceMode::Alternate
+    ) && info.multiview_mode() != VideoMultiviewMode::Separated
+}
+
+/// Checks that a buffer holds one picture of the stream and all of it, before anything maps it: mapping
+/// believes what a video meta says of planes, even when the memory has been cut since.
+pub fn check(buffer: &gst::BufferRef, stream: &VideoInfo) -> Result<(), String> {
+    let pictures = buffer.iter_meta::<VideoMeta>().count();
+    if pictures > 1 {
+        return Err(format!("its buffer holds {pictures} pictures"));
+    }
+    // Without a meta the size is checked when it is mapped.
+    let Some(meta) = buffer.meta::<VideoMeta>() else {
+        return Ok(());
+    };
+    let given = (meta.format(), meta.width(), meta.height());
+    let (format, width, height) = (stream.format(), stream.width(), stream.height());
+    if given != (format, width, height) || meta.n_planes() != stream.n_planes() {
+        return Err(format!(
+            "it is {} {}x{} in a stream of {format} {width}x{height}",
+            given.0, given.1, given.2
+        ));
+    }
+    for (plane, (&offset, &stride)) in meta.offset().iter().zip(meta.stride()).enumerate() {
+        let stride =
+            usize::try_from(stride).map_err(|_| "rows stored from bottom to top are not read")?;
+        let components =
+            || (0..stream.n_components() as u8).filter(|&c| stream.comp_plane(c) as usize == plane);
+        let rows = components()
+            .map(|c| stream.comp_height(c))
+            .max()
+            .unwrap_or(1);
+        let end = |rows: u32| offset.saturating_add(stride.saturating_mul(rows as usize));
+        let row = components()
+            .map(|c| stream.comp_width(c) as usize * stream.comp_pstride(c).unsigned_abs() as usize)
+            .max()
+            .unwrap_or(0);
+        // A row longer than the buffer is a mistake, even where there is only one.
+        if stride.max(end(rows.saturating_sub(1)).saturating_add(row)) > buffer.size() {
+            return Err(format!(
+                "plane {plane} ends after its {} bytes",
+                buffer.size()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether every plane lies within one memory: of a plane in two, only the part in the first is mapped.
+pub fn is_in_one_piece(buffer: &gst::BufferRef) -> bool {
+    let Some(meta) = buffer.meta::<VideoMeta>() else {
+        return true;
+    };
+    let info = gst_video::VideoFormatInfo::from_format(meta.format());
+    meta.offset()
+        .iter()
+        .zip(meta.stride())
+        .enumerate()
+        .all(|(plane, (&start, &stride))| {
+            let rows = info.scale_height(plane as u8, meta.height()) as usize;
+            let stride = usize::try_from(stride).unwrap_or(0);
+            let end = start.saturating_add(stride.saturating_mul(rows));
+            buffer
+                .find_memory(start..end)
+                .is_some_and(|(memories, _)| memories.len() == 1)
+        })
+}
+
+/// The same frame in one piece of memory, every row of it as long as its stride.
+pub fn in_one_piece(buffer: &gst::BufferRef) -> Result<gst::Buffer, glib::BoolError> {
+    let mut bytes = buffer.map_readable()?.as_slice().to_vec();
+    let Some(meta) = buffer.meta::<VideoMeta>() else {
+        return Ok(gst::Buffer::from_mut_slice(bytes));
+    };
+    let ends = meta.offset().iter().zip(meta.stride()).map(|(&o, &s)| {
+        let stride = usize::try_from(s).unwrap_or(0);
+        o.saturating_add(stride.saturating_mul(meta.height() as usize))
+    });
+    // Rows of chroma are fewer than those of luma: a bound on what is needed.
+    bytes.resize(ends.max().unwrap_or(0).max(bytes.len()), 0);
+    let mut copy = gst::Buffer::from_mut_slice(bytes);
+    VideoMeta::add_full(
+        copy.make_mut(),
+        meta.video_frame_flags(),
+        meta.format(),
+        meta.width(),
+        meta.height(),
+        meta.offset(),
+        meta.stride(),
+    )?;
+    Ok(copy)
+}
 
 /// How the samples of frames with these caps make a colour.
 pub fn format(info: &VideoInfo) -> Format {

@@ -8,6 +8,10 @@
  * custom meta `PrivacyScan`, also when nobody was found. A frame without it was not looked at, and
  * `wgpublur` masks it whole.
  *
+ * Behind another detector, its stamp replaces the other's: classes that only the other one knows then count
+ * as not looked for, and `wgpublur` masks the whole frame where they must be masked. The other's boxes stay;
+ * with `use=statistics`, those of classes that this one reports too are replaced.
+ *
  * Models are those of NanoDet, YOLOX (exported without decoding) and CenterFace.
  * Everything is loaded and checked on the way to PAUSED: ONNX Runtime, the model, its labels. A model
  * that recognises or characterises people is refused; no property changes that.
@@ -29,18 +33,10 @@ use gst_base::subclass::prelude::*;
 use privacy_common::{DetectorUse, PathNote, Purpose};
 
 use super::{
-    ExecutionProvider, InferenceFailed, Message, Ready, Use, frame, running::Running,
+    ExecutionProvider, InferenceFailed, Message, Ready, Use, frame, log::CAT, running::Running,
     settings::Settings, status::Status,
 };
 use crate::model::LoadError;
-
-pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new(
-        "onnxdetector",
-        gst::DebugColorFlags::empty(),
-        Some("Detector of people and vehicles"),
-    )
-});
 
 /// Frames in a row that may fail before the element gives up.
 const MAX_FAILURES: u32 = 10;
@@ -270,6 +266,12 @@ impl BaseTransformImpl for OnnxDetector {
     fn set_caps(&self, incaps: &gst::Caps, _outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let info = gst_video::VideoInfo::from_caps(incaps)
             .map_err(|_| gst::loggable_error!(CAT, "Invalid caps {incaps:?}"))?;
+        if !frame::is_one_picture(&info) {
+            return Err(gst::loggable_error!(
+                CAT,
+                "Caps {incaps:?}: of two fields or views only one would be looked at; put deinterlace in front"
+            ));
+        }
         self.running
             .lock()
             .unwrap()

@@ -5,6 +5,7 @@ use glib::prelude::*;
 
 mod frame;
 mod imp;
+mod log;
 mod message;
 mod running;
 mod settings;

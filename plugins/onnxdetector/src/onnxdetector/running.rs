@@ -7,7 +7,7 @@ use gst_video::{VideoFrameRef, VideoInfo};
 use privacy_common::{Detection, Purpose, ScanStamp, attach};
 
 use super::{
-    frame,
+    Use, frame,
     settings::{Settings, Thresholds},
 };
 use crate::{
@@ -27,6 +27,7 @@ pub struct Running {
     classes: Vec<usize>,
     /// Their labels.
     labels: Vec<String>,
+    used_for: Use,
     /// The purpose in force does not allow this use: nothing may leave.
     pub refused: bool,
     /// Frames in a row that could not be looked at.
@@ -44,6 +45,7 @@ impl Running {
             selected,
             classes: Vec::new(),
             labels: Vec::new(),
+            used_for: settings.used_for,
             refused: false,
             failures: 0,
         };
@@ -100,23 +102,13 @@ impl Running {
     ) -> Result<Scan, String> {
         let earlier = ScanStamp::read(buffer);
         ScanStamp::remove(buffer);
-        remove_detections(buffer, &self.labels);
-        let scan = {
-            let info = self.info.as_ref().ok_or("a frame came before its caps")?;
-            let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info)
-                .map_err(|e| format!("the frame cannot be mapped: {e}"))?;
-            let components =
-                frame::components(&frame).ok_or("rows stored from bottom to top are not read")?;
-            let options = Options {
-                classes: &self.classes,
-                score_threshold: thresholds.score,
-                iou_threshold: thresholds.iou,
-                max_detections: thresholds.max_detections as usize,
-            };
-            self.detector
-                .scan(&components, options)
-                .map_err(|e| e.to_string())?
-        };
+        let scan = self.scan(buffer, thresholds);
+        // For a mask, what an earlier detector found stays: too many boxes hide more, never less. To count,
+        // an object that both found is one object. Of a frame that was not looked at, nothing stays.
+        if scan.is_err() || self.used_for == Use::Statistics {
+            remove_detections(buffer, &self.labels);
+        }
+        let scan = scan?;
         let model = self.detector.model();
         for object in &scan.objects {
             attach(
@@ -147,10 +139,34 @@ impl Running {
         self.failures = 0;
         Ok(scan)
     }
+
+    fn scan(&mut self, buffer: &gst::BufferRef, thresholds: &Thresholds) -> Result<Scan, String> {
+        let info = self.info.as_ref().ok_or("a frame came before its caps")?;
+        frame::check(buffer, info).map_err(|e| format!("the frame cannot be read: {e}"))?;
+        let unmapped = |e: glib::BoolError| format!("the frame cannot be mapped: {e}");
+        let copy;
+        let buffer = if frame::is_in_one_piece(buffer) {
+            buffer
+        } else {
+            copy = frame::in_one_piece(buffer).map_err(unmapped)?;
+            &*copy
+        };
+        let frame = VideoFrameRef::from_buffer_ref_readable(buffer, info).map_err(unmapped)?;
+        let components =
+            frame::components(&frame).ok_or("rows stored from bottom to top are not read")?;
+        let options = Options {
+            classes: &self.classes,
+            score_threshold: thresholds.score,
+            iou_threshold: thresholds.iou,
+            max_detections: thresholds.max_detections as usize,
+        };
+        self.detector
+            .scan(&components, options)
+            .map_err(|e| e.to_string())
+    }
 }
 
-/// Takes off the detections that this element is about to write again. Others stay, since a mask made
-/// from too many boxes hides more and never less.
+/// Takes off the detections of the classes that this element reports.
 fn remove_detections(buffer: &mut gst::BufferRef, labels: &[String]) {
     buffer.foreach_meta_mut(|mut meta| {
         let ours = meta

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use glib::prelude::*;
 use gst::prelude::*;
 
-use ort::logging::LogLevel;
-
-use super::{Decoder, ExecutionProvider, Use, imp::CAT};
+use super::{Decoder, ExecutionProvider, Use, log};
 use crate::{decode::Family, model::Request, runtime::Search};
 
 /// The properties that can be written.
@@ -54,15 +52,6 @@ impl Default for Settings {
     }
 }
 
-/// Messages of ONNX Runtime, in the element's debug category. Failures also reach the bus, as errors.
-fn log(level: LogLevel, message: &str) {
-    match level {
-        LogLevel::Error | LogLevel::Fatal => gst::error!(CAT, "ONNX Runtime: {message}"),
-        LogLevel::Warning => gst::warning!(CAT, "ONNX Runtime: {message}"),
-        LogLevel::Info | LogLevel::Verbose => gst::trace!(CAT, "ONNX Runtime: {message}"),
-    }
-}
-
 impl Settings {
     /// The model that these settings ask for, of an element whose plugin lies in `plugin_folder`.
     pub fn request(&self, plugin_folder: Option<&std::path::Path>) -> Request {
@@ -79,7 +68,7 @@ impl Settings {
             },
             threads: self.threads as usize,
             search: Search {
-                log: Some(log),
+                log: Some(log::runtime),
                 ..Search::new(path(&self.runtime_library), plugin_folder)
             },
         }
