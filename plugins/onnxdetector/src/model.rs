@@ -270,7 +270,7 @@ fn read(
         path: path.display().to_string(),
         why,
     };
-    let file = File::open(path).map_err(|e| {
+    let unopened = |e: std::io::Error| {
         if e.kind() == std::io::ErrorKind::NotFound {
             LoadError::Missing {
                 property,
@@ -280,11 +280,16 @@ fn read(
         } else {
             failed(e.to_string())
         }
-    })?;
-    // A pipe or a device would never end, and its hash would say nothing.
-    if !file.metadata().is_ok_and(|m| m.is_file()) {
-        return Err(failed("it is not a regular file".to_owned()));
-    }
+    };
+    let regular = |m: &std::fs::Metadata| m.is_file();
+    // Asked before it is opened, because opening a pipe waits until somebody writes to it. A device would
+    // never end, and its hash would say nothing.
+    let found = std::fs::metadata(path).map_err(unopened)?;
+    let file = regular(&found)
+        .then(|| File::open(path).map_err(unopened))
+        .transpose()?
+        .filter(|file| file.metadata().is_ok_and(|m| regular(&m)))
+        .ok_or_else(|| failed("it is not a regular file".to_owned()))?;
     let mut bytes = Vec::new();
     file.take(limit + 1)
         .read_to_end(&mut bytes)
@@ -312,6 +317,13 @@ fn open(runtime: &Runtime, bytes: &[u8], threads: usize) -> Result<Session, ort:
         .with_parallel_execution(false)
         .map_err(recover)?
         .with_log_level(LogLevel::Warning)
+        .map_err(recover)?
+        // Weights in other files would be looked for in the folder of the process, and the SHA-256 of the
+        // model would say nothing of them. Nothing can be found below a file.
+        .with_config_entry(
+            "session.model_external_initializers_file_folder_path",
+            "/dev/null",
+        )
         .map_err(recover)?
         .commit_from_memory(bytes)
 }

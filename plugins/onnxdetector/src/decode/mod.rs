@@ -45,8 +45,8 @@ pub enum Decoder {
 pub struct Candidates {
     /// Everything that scored at least the threshold.
     pub list: Vec<Candidate>,
-    /// A score was not a number or an edge was not finite: something may be there that has no box, so
-    /// the frame counts as one with more objects than reported.
+    /// A score was not a number, an edge was not finite or a box was empty: something may be there that
+    /// has no box, so the frame counts as one with more objects than reported.
     pub unsure: bool,
 }
 
@@ -186,7 +186,8 @@ impl Decoder {
 impl Candidates {
     /// Takes a candidate whose score has reached the threshold.
     fn push(&mut self, edges: [f32; 4], score: f32, class: usize) {
-        if edges.iter().all(|e| e.is_finite()) {
+        let [left, top, right, bottom] = edges;
+        if edges.iter().all(|e| e.is_finite()) && left < right && top < bottom {
             self.list.push(Candidate {
                 edges,
                 score,

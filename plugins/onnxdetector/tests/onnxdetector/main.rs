@@ -3,6 +3,7 @@
 
 mod clip;
 mod element;
+mod hostile;
 mod onnx;
 mod pixels;
 mod refusals;

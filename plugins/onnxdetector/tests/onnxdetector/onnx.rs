@@ -86,6 +86,17 @@ impl Model {
         self.with(5, tensor)
     }
 
+    /// A constant whose values lie in the file `location`.
+    pub fn external_constant(self, name: &str, shape: Shape<'_>, location: &str) -> Self {
+        let mut tensor: Vec<u8> = shape.iter().flat_map(|&d| integer(1, d)).collect();
+        tensor.extend(integer(2, FLOAT));
+        tensor.extend(bytes(8, name));
+        let entry = [bytes(1, "location"), bytes(2, location)].concat();
+        tensor.extend(bytes(13, entry));
+        tensor.extend(integer(14, 1));
+        self.with(5, tensor)
+    }
+
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
         self.outside
             .extend(bytes(14, [bytes(1, key), bytes(2, value)].concat()));
@@ -132,6 +143,16 @@ pub fn yolox(values: &[f32]) -> Model {
     Model::default()
         .input("images", &[1, 3, SIDE.into(), SIDE.into()])
         .constant("values", &[1, CELLS as i64, 7], values)
+        .node("Identity", &["values"], "output", &[])
+        .output("output", &[1, CELLS as i64, 7])
+        .metadata("labels", r#"["person","car"]"#)
+}
+
+/// The same with its values in another file.
+pub fn external(location: &str) -> Model {
+    Model::default()
+        .input("images", &[1, 3, SIDE.into(), SIDE.into()])
+        .external_constant("values", &[1, CELLS as i64, 7], location)
         .node("Identity", &["values"], "output", &[])
         .output("output", &[1, CELLS as i64, 7])
         .metadata("labels", r#"["person","car"]"#)
