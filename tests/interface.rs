@@ -110,17 +110,17 @@ fn describe(name: &str, out: &mut String) -> std::fmt::Result {
         }
     }
     for spec in own_properties(&element) {
-        let default = spec.default_value().transform::<String>().map_or_else(
-            |_| format!("{:?}", spec.default_value()),
-            |v| {
-                format!(
-                    "{:?}",
-                    v.get::<Option<String>>()
-                        .unwrap_or_default()
-                        .unwrap_or_default()
-                )
-            },
-        );
+        let value = spec.default_value();
+        let default = if value.type_().is_a(gst::Structure::static_type()) {
+            // Turning a structure that is not there into text is a critical warning in GStreamer.
+            String::from("null")
+        } else if let Some((_, value)) = glib::EnumValue::from_value(value) {
+            value.nick().to_owned()
+        } else {
+            let text = value.transform::<String>().ok();
+            let text = text.and_then(|v| v.get::<Option<String>>().ok().flatten());
+            format!("{:?}", text.unwrap_or_default())
+        };
         writeln!(
             out,
             "  property {} {} {}{} default {default}{}",
