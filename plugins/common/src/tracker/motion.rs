@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a box will be, and how close two boxes are.
 
-use super::{LARGEST, Rect};
+use super::input::{LARGEST, Rect};
 
 /// Constant velocity of the centre, slowly changing size.
 #[derive(Debug, Clone, Copy)]
