@@ -237,6 +237,10 @@ impl Journal {
             operation,
             Operation::Refuse | Operation::Config | Operation::Erase
         );
+        if !alone && request.session == UNDECLARED {
+            // The name of what nobody declared.
+            return Err(JournalError::SessionOpen(request.session.clone()));
+        }
         if !alone
             && let Some(open) = run
                 .sessions

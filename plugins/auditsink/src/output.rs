@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 /// Big enough to gather the small writes of a muxer, small enough that a full disk shows at once.
 const BUFFER: usize = 64 * 1024;
+/// Longest name, in bytes, that is part of the temporary one: file systems take 255.
+const MAX_HIDDEN: usize = 200;
 
 /// Where the bytes of one run go.
 #[derive(Debug)]
@@ -104,8 +106,12 @@ impl Output {
         }
         let name = location.file_name().ok_or_else(no_file)?;
         let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{tag}.part"));
+        // A longer name would leave no room for what is added to it.
+        if name.len() <= MAX_HIDDEN {
+            hidden.push(name);
+            hidden.push(".");
+        }
+        hidden.push(format!("{tag}.part"));
         let temporary = location.with_file_name(hidden);
         // Images of people: for the owner of the process, until that one decides otherwise.
         let file = File::options()
@@ -381,6 +387,11 @@ mod tests {
         assert!(matches!(output.finish(), Err(OutputError::Exists(_))));
         assert_eq!(fs::read(&location).unwrap(), b"mine");
         assert!(Output::create(&tmp.path().join("no/piece"), "t").is_err());
+        let long = tmp.path().join("é".repeat(120));
+        let mut output = Output::create(&long, "t").unwrap();
+        output.write(b"x").unwrap();
+        output.finish().unwrap();
+        assert_eq!(fs::read(&long).unwrap(), b"x");
         // Refused before anything is written, not when the file ought to get its name.
         for odd in ["piece.mp4/", "newfolder/", "piece.mp4/below"] {
             assert!(Output::create(&tmp.path().join(odd), "t").is_err(), "{odd}");

@@ -135,7 +135,12 @@ pub fn write_durable(root: &Path, relative: &str, bytes: &[u8]) -> io::Result<()
     // The writer holds the lock, so one fixed name is enough, and what a crash leaves behind is
     // written over by the next one.
     let temporary = folder.join(format!(".{name}.new"));
-    let written = File::create(&temporary)
+    let written = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
@@ -163,6 +168,7 @@ impl Lock {
                     .read(true)
                     .append(true)
                     .create(true)
+                    .mode(0o644)
                     .open(&path)
             } else {
                 // An auditor may have a read-only copy.

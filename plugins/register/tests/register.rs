@@ -699,6 +699,31 @@ fn an_erasure_nobody_signed_is_not_taken_in() {
     assert_eq!(verify(&dir, &key).unwrap().erased, 0);
 }
 
+/// Only its owner writes a register, whatever the umask of the process.
+#[test]
+fn no_file_of_a_register_can_be_written_by_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    drop(Register::init(&dir, ORIGIN).unwrap());
+    let written = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "umask 000; exec \"$0\" --exact writer_process --nocapture",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("PRIVACY_REGISTER_DIR", &dir)
+        .env("PRIVACY_REGISTER_COUNT", "3")
+        .output()
+        .unwrap();
+    assert!(written.status.success(), "{written:?}");
+    assert_eq!(read_entries(&dir).unwrap().len(), 3);
+    for path in files_below(&dir) {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o022, 0, "{}: {mode:o}", path.display());
+    }
+}
+
 /// A closing entry closes an open session, its own, and once.
 #[test]
 fn a_closing_entry_that_closes_nothing_is_found() {

@@ -343,3 +343,21 @@ fn a_file_that_cannot_be_finished_is_closed_as_interrupted() {
     let left = close.more["unfinished"]["left_as"].as_str().unwrap();
     assert_eq!(fs::read(tmp.path().join(left)).unwrap(), b"abc");
 }
+
+#[test]
+fn no_gate_opens_the_session_that_nobody_declared() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (mut journal, dir) = journal(tmp.path());
+    journal.begin(None).unwrap();
+    journal.before_bytes("").unwrap();
+    let request = Request {
+        session: UNDECLARED.into(),
+        operation: "collect".into(),
+        ..Default::default()
+    };
+    assert!(matches!(
+        journal.request(&request),
+        Err(JournalError::SessionOpen(_))
+    ));
+    assert_eq!(records(&dir).len(), 1);
+}
