@@ -92,9 +92,10 @@ fn whole(low: f64, high: f64, size: u32) -> Option<(u32, u32)> {
     if low >= high {
         return None;
     }
-    let low = (low + ROUNDING).floor();
-    let high = (high - ROUNDING).ceil();
-    (low < high).then_some((low as u32, (high - low) as u32))
+    // A box smaller than the rounding is a pixel: somebody is there.
+    let low = (low + ROUNDING).floor().min(f64::from(size) - 1.0);
+    let high = (high - ROUNDING).ceil().max(low + 1.0);
+    Some((low as u32, (high - low) as u32))
 }
 
 /// Keeps an edge that lies on a whole pixel there in spite of rounding errors.
@@ -187,6 +188,16 @@ mod tests {
                 height: 480
             })
         );
+    }
+
+    #[test]
+    fn the_smallest_box_is_a_pixel_and_not_nothing() {
+        let l = Letterbox::new((416, 416), (416, 416), Placement::Centre);
+        for (low, high) in [(10.0, 10.000_01), (9.999_5, 10.000_5), (415.999_9, 416.0)] {
+            let rect = l.to_frame([low, low, high, high]).unwrap();
+            assert_eq!((rect.width, rect.height), (1, 1), "{low} {high}");
+            assert!(rect.x < 416 && rect.y < 416);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     hold::Holds,
     notice::{Event, Health},
     regions,
-    settings::Live,
+    settings::{Live, MAX_HOLD},
     verdict::{Demand, Evidence, Reason, Verdict, judge},
     wgpublur::{MissingScan, Mode},
 };
@@ -247,7 +247,9 @@ impl Session {
             .filter(|d| self.classes.contains(&d.class));
         // Followed even while whole frames are masked: what is seen now may be missed once the
         // detector is back.
-        let objects = self.holds.update(self.now, live.hold, wanted);
+        let objects = self
+            .holds
+            .update(self.now, hold(live.hold, &stream.info), wanted);
         if verdict != Verdict::Regions {
             return (verdict, Vec::new());
         }
@@ -275,4 +277,14 @@ impl Session {
             Mode::Blur => privacy_shaders::Mode::Blur { cells },
         }
     }
+}
+
+/// How long a region is held: as asked, and over one missed frame of a slow camera unless no hold is asked.
+fn hold(asked: gst::ClockTime, info: &VideoInfo) -> gst::ClockTime {
+    if asked.is_zero() {
+        return asked;
+    }
+    let frame = frame::duration(info, gst::ClockTime::ZERO);
+    // Half a frame more, for timestamps that tremble.
+    asked.max(frame.saturating_add(frame / 2).min(MAX_HOLD))
 }

@@ -17,7 +17,8 @@ const DEFAULT_PADDING: f64 = 0.1;
 const DEFAULT_MAX_SCAN_AGE: gst::ClockTime = gst::ClockTime::ZERO;
 const MAX_SCAN_AGE: gst::ClockTime = gst::ClockTime::from_seconds(10);
 const DEFAULT_HOLD: gst::ClockTime = gst::ClockTime::from_mseconds(500);
-const MAX_HOLD: gst::ClockTime = gst::ClockTime::from_seconds(60);
+/// Longest hold.
+pub const MAX_HOLD: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
 /// The user's, as they stand. Checked when the element starts.
 #[derive(Debug, Clone)]

@@ -179,7 +179,17 @@ impl ObjectImpl for WgpuBlur {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        self.settings.lock().unwrap().set(pspec.name(), value);
+        let name = pspec.name();
+        let is_started = !self.shared.lock().unwrap().backend.is_empty();
+        if is_started && !pspec.flags().contains(gst::PARAM_FLAG_MUTABLE_PLAYING) {
+            gst::error!(
+                CAT,
+                imp = self,
+                "Property {name} cannot change before the element is back in READY; the change is ignored"
+            );
+            return;
+        }
+        self.settings.lock().unwrap().set(name, value);
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {

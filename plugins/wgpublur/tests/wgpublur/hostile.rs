@@ -310,3 +310,41 @@ fn properties_may_change_between_any_two_frames() {
         assert!(bench.changed(&before, &out).len() > 50, "{name}={value}");
     }
 }
+
+#[test]
+fn a_slow_camera_holds_over_one_missed_frame_too() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let (info, caps) = caps_of(64, 48, 1);
+    bench.info = info;
+    bench.harness.set_src_caps(caps);
+    let regions: Vec<u32> = [true, false, false]
+        .into_iter()
+        .enumerate()
+        .map(|(second, seen)| {
+            let boxes: &[_] = if seen { &[(20, 20, 10, 10)] } else { &[] };
+            // Frames are numbered by 40 ms.
+            let frame = bench.scanned(25 * second as u64, boxes);
+            stamp(&bench.run(frame)).regions
+        })
+        .collect();
+    assert_eq!(regions, [1, 1, 0], "half a second is less than a frame");
+    // Whoever asks for no hold gets none.
+    bench.element.set_property("hold", 0u64);
+    let frame = bench.scanned(100, &[(20, 20, 10, 10)]);
+    bench.run(frame);
+    let frame = bench.scanned(125, &[]);
+    assert_eq!(stamp(&bench.run(frame)).regions, 0);
+}
+
+#[test]
+fn what_is_read_at_the_start_cannot_change_unnoticed() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    let frame = bench.scanned(0, &[]);
+    bench.run(frame);
+    for (name, value) in [("classes", "dog"), ("device", "x"), ("backend", "gpu")] {
+        let before = bench.element.property_value(name);
+        bench.element.set_property_from_str(name, value);
+        let after = bench.element.property_value(name);
+        assert_eq!(before.serialize().ok(), after.serialize().ok(), "{name}");
+    }
+}
