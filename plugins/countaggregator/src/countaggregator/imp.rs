@@ -24,6 +24,9 @@
  * (RFC 3339), `whole` (boolean), `reason` (`start`, `stop`, `gap`, `unscanned`, `interrupted`,
  * `purpose`; empty when whole).
  *
+ * Two elements may count one camera of a site file, in windows of the same length only: the difference of
+ * longer and shorter ones would be a shorter one still.
+ *
  * Without a declared purpose the legal floors hold: windows of 900 s to 86400 s, a publication delay of
  * 300 s. A purpose sets its own, and one that is not statistics is refused.
  *

@@ -5,6 +5,7 @@ use glib::prelude::*;
 
 use crate::window::Discard;
 
+mod claims;
 mod imp;
 mod output;
 mod pad;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use gst::prelude::*;
 
-use super::stream::{Claims, Job};
+use super::{claims::Claims, stream::Job};
 use crate::{
     site::Site,
     window::{ABSOLUTE_MIN_COUNT, LimitsError},
@@ -75,7 +75,7 @@ impl Settings {
             window: (self.window != 0).then(|| i64::try_from(self.window).unwrap_or(i64::MAX)),
             min_count: self.min_count,
             start: start.transpose()?,
-            claims: Claims::default(),
+            claims: Claims::new(&path),
         })
     }
 }

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What flows through one sink pad: segments, purposes and frames, turned into calls of the counter.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use privacy_common::{DetectorUse, Purpose, ScanStamp, StatisticsLimits, detections};
 
-use super::WindowClosed;
+use super::{WindowClosed, claims::Claims};
 use crate::{
     counter::{Closed, Counter, Due, Look},
     record::{Authority, ClassSet, rfc3339},
     site::Site,
-    window::{DEFAULT_WINDOW, Floors, Limits, LimitsError},
+    window::{DEFAULT_WINDOW, Floors, Limits, LimitsError, SECOND},
 };
 
 /// What the element was started with; the same for every pad.
@@ -29,50 +26,6 @@ pub struct Job {
     pub start: Option<i64>,
     /// Which pad counts which camera.
     pub claims: Claims,
-}
-
-/// The camera of each pad. Two pads on one camera would give two records of the same window, whose
-/// difference tells what one of them withholds.
-#[derive(Debug, Default)]
-pub struct Claims {
-    pads: Mutex<BTreeMap<String, String>>,
-    /// Up to where each camera was told, whichever pad had it: the same time is never told twice.
-    told: Mutex<BTreeMap<String, i64>>,
-}
-
-impl Claims {
-    /// Gives `camera` to `pad`, unless another pad has it: then that pad's name.
-    fn take(&self, pad: &str, camera: &str) -> Result<(), String> {
-        let mut claims = self.pads.lock().expect("no panic holds it");
-        let holder = claims.iter().find(|(p, c)| *p != pad && *c == camera);
-        if let Some((holder, _)) = holder {
-            return Err(holder.clone());
-        }
-        claims.insert(pad.to_owned(), camera.to_owned());
-        Ok(())
-    }
-
-    /// The pad is gone.
-    pub fn release(&self, pad: &str) {
-        self.pads.lock().expect("no panic holds it").remove(pad);
-    }
-
-    /// Up to where `camera` was told.
-    fn told(&self, camera: &str) -> i64 {
-        let told = self.told.lock().expect("no panic holds it");
-        told.get(camera).copied().unwrap_or(i64::MIN)
-    }
-
-    /// Notes up to where `camera` was told.
-    fn tell(&self, camera: &str, until: i64) {
-        let mut told = self.told.lock().expect("no panic holds it");
-        match told.get_mut(camera) {
-            Some(before) => *before = until.max(*before),
-            None => {
-                told.insert(camera.to_owned(), until);
-            }
-        }
-    }
 }
 
 /// Why nothing may be counted on a pad.
@@ -127,6 +80,20 @@ pub enum Refusal {
         camera: String,
         /// The pad that has it.
         holder: String,
+    },
+    /// Another element counts this camera in windows of another length.
+    #[error(
+        "camera \"{camera}\" is counted in windows of {} s by another countaggregator with this site file, whose difference to windows of {} s would tell shorter ones; set `window` alike \
+         / la caméra « {camera} » est déjà comptée par fenêtres de {} s par un autre countaggregator, dont la différence avec des fenêtres de {} s en révélerait de plus courtes ; régler `window` de même",
+        .theirs / SECOND, .ours / SECOND, .theirs / SECOND, .ours / SECOND
+    )]
+    OtherWindow {
+        /// The camera.
+        camera: String,
+        /// Length of the other's windows, ns.
+        theirs: i64,
+        /// Length asked for, ns.
+        ours: i64,
     },
     /// The window or the minimum count is not allowed.
     #[error(transparent)]
@@ -282,6 +249,13 @@ impl Stream {
             .map_err(|holder| Refusal::Twice {
                 camera: camera.clone(),
                 holder,
+            })?;
+        job.claims
+            .share(&camera, limits.window)
+            .map_err(|theirs| Refusal::OtherWindow {
+                camera: camera.clone(),
+                theirs,
+                ours: limits.window,
             })?;
         match &mut self.counter {
             Some(counter) if self.camera == camera => counter.govern(limits, authority, allowed),

@@ -366,3 +366,28 @@ fn a_released_camera_is_not_told_twice() {
     assert_eq!(told, ["2026-11-21T10:00:00Z", "2026-11-21T10:01:00Z"]);
     drop(second);
 }
+
+/// Two elements on one camera, 60 s and 90 s: the difference would be a window of 30 s.
+#[test]
+fn windows_of_two_lengths_do_not_tell_a_shorter_one() {
+    let file = site(SITE);
+    let (one, other) = (element(&file), element(&file));
+    one.set_property("window", 60_000_000_000u64);
+    other.set_property("window", 90_000_000_000u64);
+    let mut h = harness(&one, Some(purpose(60)));
+    push(&mut h, 0, 2, &[]);
+    let text = refusal(&other, Some(purpose(60)));
+    assert!(
+        text.contains("60 s") && text.contains("90 s") && text.contains("`window`"),
+        "{text}"
+    );
+    one.set_state(gst::State::Null).unwrap();
+    let bus = with_bus(&other);
+    other.set_state(gst::State::Null).unwrap();
+    for pad in other.sink_pads() {
+        other.release_request_pad(&pad);
+    }
+    let mut h = harness(&other, Some(purpose(60)));
+    push(&mut h, 0, 2, &[]);
+    assert_eq!(error(&bus), None);
+}
