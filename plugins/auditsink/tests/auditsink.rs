@@ -836,3 +836,35 @@ fn hostile_text_in_a_request_is_an_answer_and_no_panic() {
     sink.set_state(gst::State::Null).unwrap();
     assert!(site.verify().is_ok());
 }
+
+/// Before, after and between runs there is no entry, and the gate hears so; within one, other gates may come.
+#[test]
+fn a_gate_that_asks_outside_a_run_is_told_so() {
+    let site = Site::new();
+    let sink = site.sink();
+    let pad = sink.static_pad("sink").unwrap();
+    let ask = |session: &str| {
+        let mut query = extract(session).to_query();
+        let answered = pad.query(&mut query);
+        AuditAnswer::read(&query, answered)
+    };
+    let refused = |answer: AuditAnswer, when: &str| {
+        assert!(!matches!(answer, AuditAnswer::Durable(_)), "{when}");
+    };
+    refused(ask("a"), "before it is started");
+    sink.set_state(gst::State::Ready).unwrap();
+    refused(ask("b"), "in READY");
+    let mut harness = Harness::with_element(&sink, Some("sink"), None);
+    assert_eq!(ask("c"), AuditAnswer::Durable(0));
+    assert_eq!(ask("d"), AuditAnswer::Durable(1), "while another runs");
+    assert_eq!(ask("c"), AuditAnswer::Durable(0), "again");
+    harness.set_src_caps_str("application/octet-stream");
+    harness.push(gst::Buffer::from_slice([1u8; 10])).unwrap();
+    assert!(harness.push_event(gst::event::Eos::new()));
+    refused(ask("e"), "after the end");
+    sink.set_state(gst::State::Null).unwrap();
+    refused(ask("f"), "after the stop");
+    let report = site.verify().unwrap();
+    assert_eq!((report.entries, report.sessions), (4, 2));
+    assert_eq!(report.interrupted, []);
+}

@@ -251,7 +251,10 @@ fn in_french(error: &VerifyError) -> String {
         None => format!("la mention {} (illisible)", name.index),
     };
     match error {
-        VerifyError::Io { path, source } => format!("{} : {source}", path.display()),
+        VerifyError::Io { path, source } => format!(
+            "{} : {source} ; rien n'est prouvé ni dans un sens ni dans l'autre : vérifiez le chemin et vos droits",
+            path.display()
+        ),
         VerifyError::Locked => "le registre est en cours d'écriture ; recommencez".into(),
         VerifyError::Checkpoint(e) => {
             format!("le point de contrôle signé est absent, modifié ou d'une autre clé : {e}")

@@ -21,7 +21,7 @@ pub struct SignedCheckpoint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// Not a checkpoint in a signed note, or not in its only spelling.
-    #[error("the checkpoint is malformed")]
+    #[error("the checkpoint is malformed, so it was not written by a register, or changed since")]
     Malformed,
     /// Signed by another key, or changed after signing.
     #[error("the checkpoint is not signed by the key {0}")]

@@ -119,7 +119,7 @@ pub enum PurgeError {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// Not there, or not readable: nothing is proved either way.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}; nothing is proved either way: check the path, and that you may read it", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -223,7 +223,7 @@ pub enum KeyError {
     #[error("the system gave no random numbers: {0}")]
     Random(String),
     /// The file cannot be read.
-    #[error("the key file {path} cannot be read: {source}", path = path.display())]
+    #[error("the key file {path} cannot be read: {source}; check the path, and that you may read it (vérifiez le chemin et vos droits)", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -231,7 +231,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("the key file {path} cannot be written: {source}", path = path.display())]
+    #[error("the key file {path} cannot be written: {source}; choose a new name in a folder that you may write to (choisissez un nouveau nom)", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -250,7 +250,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The file holds something else.
-    #[error("{path} does not hold a {what} key in signed-note form", path = path.display())]
+    #[error("{path} does not hold a {what} key in signed-note form; name the file that privacyctl register init made, or a copy of it", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
