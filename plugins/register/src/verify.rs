@@ -375,3 +375,31 @@ fn unsigned(dir: &Path, size: u64) -> Result<Option<EntryName>, VerifyError> {
     let body = bodies.get(within).copied().unwrap_or_default();
     Ok(Some(EntryName::new(size, body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Register, SigningKey, error::OpenError};
+
+    /// A signed size is a claim like any other: the answer comes at the first entry that is not there.
+    #[test]
+    fn a_checkpoint_over_more_entries_than_there_are_is_answered_at_once() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("register");
+        drop(Register::init(&dir, "gst-privacy/test").unwrap());
+        let key = SigningKey::load(&files::default_key(&dir)).unwrap();
+        for size in [1, 256, 257, 1 << 40, 1 << 62] {
+            let claim = SignedCheckpoint::sign(&key, size, Hash([7; 32])).unwrap();
+            std::fs::write(dir.join(files::CHECKPOINT), claim.bytes()).unwrap();
+            let error = verify(&dir, key.verifier()).unwrap_err();
+            assert!(
+                matches!(error, VerifyError::Missing { first: 0, .. }),
+                "{size}: {error}"
+            );
+            assert!(matches!(
+                Register::open(&dir, None),
+                Err(OpenError::Damaged { .. })
+            ));
+        }
+    }
+}
