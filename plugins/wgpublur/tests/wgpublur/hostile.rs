@@ -348,3 +348,122 @@ fn what_is_read_at_the_start_cannot_change_unnoticed() {
         assert_eq!(before.serialize().ok(), after.serialize().ok(), "{name}");
     }
 }
+
+#[test]
+fn flags_flushes_and_segments_open_nothing() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
+    for flags in [
+        gst::BufferFlags::GAP,
+        gst::BufferFlags::GAP | gst::BufferFlags::DROPPABLE,
+        gst::BufferFlags::DISCONT | gst::BufferFlags::CORRUPTED,
+        gst::BufferFlags::DECODE_ONLY,
+        gst::BufferFlags::HEADER,
+    ] {
+        let mut frame = bench.frame(0);
+        frame.make_mut().set_flags(flags);
+        assert!(stamp(&bench.run(frame)).whole_frame, "{flags:?}");
+    }
+    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    segment.set_rate(-1.0);
+    segment.set_stop(gst::ClockTime::from_seconds(1));
+    for event in [
+        gst::event::FlushStart::new(),
+        gst::event::FlushStop::new(true),
+        gst::event::Segment::new(&segment),
+        gst::event::Gap::builder(gst::ClockTime::ZERO).build(),
+    ] {
+        bench.harness.push_event(event);
+    }
+    let frame = bench.frame(20);
+    assert!(stamp(&bench.run(frame)).whole_frame);
+    // Frames come from last to first: what was seen on the later one is held on the earlier.
+    let frame = bench.scanned(19, &[(20, 20, 10, 10)]);
+    bench.run(frame);
+    let frame = bench.scanned(18, &[]);
+    assert_eq!(stamp(&bench.run(frame)).regions, 1);
+}
+
+#[test]
+fn a_class_in_another_case_is_another_class() {
+    let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "classes=Person");
+    let frame = bench.scanned(0, &[(20, 20, 10, 10)]);
+    assert_eq!(stamp(&bench.run(frame)).reason, "class-not-scanned");
+}
+
+#[test]
+fn whatever_frames_and_stamps_say_nobody_reported_is_seen() {
+    const GREY: u8 = 128;
+    let mut seed = 5u64;
+    let mut next = move |below: u32| {
+        seed = seed
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        ((seed >> 33) % u64::from(below)) as u32
+    };
+    let classes = ["person", "car", "roi/x264enc", "face"];
+    let settings = "mode=solid fill-color=0xff808080 padding=0 hold=0 classes=person,face";
+    let mut bench = Bench::new(VideoFormat::Rgba, 37, 29, settings);
+    let (mut whole, mut regions) = (0, 0);
+    for number in 0..1200 {
+        let mut frame = bench.frame(number);
+        let b = frame.make_mut();
+        let edges = [0, 1, 17, 36, 37, 40, u32::MAX - 2, u32::MAX];
+        let boxes: Vec<_> = (0..next(4))
+            .map(|_| {
+                let mut edge = || edges[next(8) as usize];
+                let rect = (edge(), edge(), edge(), edge());
+                let class = classes[next(4) as usize];
+                VideoRegionOfInterestMeta::add(b, class, rect);
+                (class, rect)
+            })
+            .collect();
+        let looked_for: Vec<&str> = classes.into_iter().filter(|_| next(8) > 0).collect();
+        let is_scanned = next(8) > 0;
+        let (found, is_late, overflow) = (next(2), next(8) == 0, next(8) == 0);
+        if is_scanned {
+            let pts = b
+                .pts()
+                .map(|t| t + gst::ClockTime::from_nseconds(is_late.into()));
+            ScanStamp {
+                classes: looked_for.iter().map(|c| (*c).to_owned()).collect(),
+                overflow,
+                pts,
+                ..scan(b, found)
+            }
+            .write(b);
+        }
+        let carried = privacy_common::detections(&frame, 37, 29);
+        let known = carried
+            .iter()
+            .filter(|d| looked_for.contains(&d.class.as_str()))
+            .count();
+        let proven = is_scanned
+            && !is_late
+            && !overflow
+            && known >= found as usize
+            && looked_for.contains(&"person")
+            && looked_for.contains(&"face");
+        let out = bench.run(frame);
+        let stamp = stamp(&out);
+        assert!(proven || stamp.whole_frame, "{number}: {boxes:?} {stamp:?}");
+        whole += u32::from(stamp.whole_frame);
+        regions += stamp.regions;
+        let pixels = bytes(&out);
+        let is_grey = |x: u32, y: u32| {
+            let at = (y * 37 + x) as usize * 4;
+            pixels[at..at + 3] == [GREY; 3]
+        };
+        for d in &carried {
+            let is_wanted = ["person", "face"].contains(&d.class.as_str());
+            for y in d.y..d.y + d.height {
+                for x in d.x..d.x + d.width {
+                    assert!(!is_wanted || is_grey(x, y), "{number}: {d:?} at {x},{y}");
+                }
+            }
+        }
+        if stamp.whole_frame {
+            assert!((0..29).all(|y| (0..37).all(|x| is_grey(x, y))), "{number}");
+        }
+    }
+    assert!(whole > 100 && regions > 50, "{whole} {regions}");
+}
