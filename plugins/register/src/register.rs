@@ -228,7 +228,7 @@ impl Register {
         reason: &str,
         now: Timestamp,
     ) -> Result<u64, PurgeError> {
-        let _lock = lock(&self.dir, self.patience)?;
+        let held = lock(&self.dir, self.patience)?;
         self.refresh()?;
         let size = self.head.tree.size();
         let mut before = 0u64;
@@ -248,7 +248,7 @@ impl Register {
         }
         if bodies_left == 0 {
             // A purge that was cut off may have left the bodies in narrower copies.
-            self.erase_before(before)?;
+            self.erase_before(before, held)?;
             return Ok(0);
         }
         let mut entry = Entry::new(Operation::Erase);
@@ -260,39 +260,54 @@ impl Register {
         });
         entry.check()?;
         self.append_locked(&entry, now)?;
-        self.erase_before(before)?;
+        self.erase_before(before, held)?;
         Ok(bodies_left)
     }
 
     /// Empties the bodies of the entries below `before`, in every copy.
-    fn erase_before(&mut self, before: u64) -> Result<(), AppendError> {
-        for index in 0..before.div_ceil(TILE_WIDTH) {
-            let bytes = self.read_bundle(index)?;
-            let mut erased = Vec::with_capacity(bytes.len());
-            for (at, body) in files::split_bundle(&bytes).0.into_iter().enumerate() {
-                let gone = index * TILE_WIDTH + (at as u64) < before;
-                files::add_to_bundle(&mut erased, if gone { b"" } else { body });
-            }
-            let width = self.bundle_width(index);
-            if erased != bytes {
-                self.write(&files::bundle_path(index, width), &erased)?;
-            }
-            // Narrower versions made before hold the bodies too.
-            let full = files::bundle_path(index, 256);
-            let folder = self.dir.join(format!("{full}.p"));
-            let holds = |w: u32| {
-                let copy = files::read_limited(&folder.join(w.to_string()), files::MAX_BUNDLE);
-                !copy.is_ok_and(|copy| erased.starts_with(&copy))
-            };
-            remove_partials(&folder, |w| w < width && holds(w)).map_err(|source| {
-                AppendError::Io {
-                    path: folder.clone(),
-                    source,
-                }
-            })?;
-            if index == self.head.tree.size() / TILE_WIDTH {
-                self.head.bundle = erased;
-            }
+    ///
+    /// The last bundle first, while nobody else can have read it since the erasure was announced: whoever
+    /// appends next writes it again. Full ones no longer change, so others need not wait for all of them.
+    fn erase_before(&mut self, before: u64, held: Lock) -> Result<(), AppendError> {
+        let edge = self.head.tree.size() / TILE_WIDTH;
+        let bundles = before.div_ceil(TILE_WIDTH);
+        if bundles > edge {
+            self.erase_in(edge, before)?;
+        }
+        drop(held);
+        for index in 0..bundles.min(edge) {
+            let _lock = lock(&self.dir, self.patience)?;
+            self.refresh()?;
+            self.erase_in(index, before)?;
+        }
+        Ok(())
+    }
+
+    /// Empties the bodies of the entries below `before` in one bundle.
+    fn erase_in(&mut self, index: u64, before: u64) -> Result<(), AppendError> {
+        let bytes = self.read_bundle(index)?;
+        let mut erased = Vec::with_capacity(bytes.len());
+        for (at, body) in files::split_bundle(&bytes).0.into_iter().enumerate() {
+            let gone = index * TILE_WIDTH + (at as u64) < before;
+            files::add_to_bundle(&mut erased, if gone { b"" } else { body });
+        }
+        let width = self.bundle_width(index);
+        if erased != bytes {
+            self.write(&files::bundle_path(index, width), &erased)?;
+        }
+        // Narrower versions made before hold the bodies too.
+        let full = files::bundle_path(index, 256);
+        let folder = self.dir.join(format!("{full}.p"));
+        let holds = |w: u32| {
+            let copy = files::read_limited(&folder.join(w.to_string()), files::MAX_BUNDLE);
+            !copy.is_ok_and(|copy| erased.starts_with(&copy))
+        };
+        remove_partials(&folder, |w| w < width && holds(w)).map_err(|source| AppendError::Io {
+            path: folder.clone(),
+            source,
+        })?;
+        if index == self.head.tree.size() / TILE_WIDTH {
+            self.head.bundle = erased;
         }
         Ok(())
     }

@@ -748,6 +748,31 @@ fn a_closing_entry_that_closes_nothing_is_found() {
     }
 }
 
+/// Another writer goes on while a long purge runs, and no erased body comes back with what it writes.
+#[test]
+fn a_purge_and_a_writer_get_on() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 700);
+    let mut other = Register::open(&dir, None).unwrap();
+    let writer = std::thread::spawn(move || {
+        for n in 0..20 {
+            other.append_at(&entry(9000 + n), at(9000)).unwrap();
+        }
+    });
+    assert_eq!(register.purge(at(700), "retention", at(9000)).unwrap(), 700);
+    writer.join().unwrap();
+    let report = verify(&dir, &register.verifier_key()).unwrap();
+    assert_eq!((report.entries, report.erased), (721, 700));
+    for path in files_below(&dir.join("tile/entries")) {
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        for n in [0, 300, 699] {
+            let body = format!("motif nº {n}\"");
+            assert!(!text.contains(&body), "{}: {n}", path.display());
+        }
+    }
+}
+
 /// A purge that dies between writing a bundle and removing its narrower copies.
 #[test]
 fn a_purge_cut_off_is_finished_by_the_next() {
