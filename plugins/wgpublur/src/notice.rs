@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The element's bus message: when it masks more than it was asked to, and when that is over.
+//! The element's bus message: what masks, when it masks more than it was asked to, and when that is over.
 
 use crate::verdict::Reason;
 
@@ -9,6 +9,8 @@ const NAME: &str = "wgpublur";
 /// What changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    /// The element has started, on the backend that `backend=auto` chose or the user asked for.
+    Ready,
     /// From here on whole frames are masked, or dropped, because something is missing, or the CPU has
     /// taken over from a GPU that failed.
     Degraded,
@@ -19,6 +21,7 @@ pub enum Event {
 impl Event {
     fn nick(self) -> &'static str {
         match self {
+            Self::Ready => "ready",
             Self::Degraded => "degraded",
             Self::Recovered => "recovered",
         }
@@ -29,17 +32,17 @@ impl Event {
 ///
 /// | field | type | meaning |
 /// |---|---|---|
-/// | `event` | string | `degraded` or `recovered` |
-/// | `reason` | string | why it degraded, as in the mask stamp |
-/// | `detail` | string | for a person to read; may be empty |
+/// | `event` | string | `ready`, `degraded` or `recovered` |
+/// | `reason` | string | why it degraded, as in the mask stamp; empty for `ready` |
+/// | `detail` | string | for a person to read, for `ready` the adapter; may be empty |
 /// | `backend` | string | `gpu` or `cpu`: what masks from here on |
 /// | `running-time` | guint64 | of the frame, ns; all ones when unknown |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What changed.
     pub event: Event,
-    /// Why it degraded; for [`Event::Recovered`], what is over.
-    pub reason: Reason,
+    /// Why it degraded; for [`Event::Recovered`], what is over; `None` for [`Event::Ready`].
+    pub reason: Option<Reason>,
     /// For a person to read; may be empty.
     pub detail: String,
     /// Backend that masks from here on: `gpu` or `cpu`.
@@ -63,7 +66,7 @@ impl From<&Notice> for gst::Structure {
     fn from(notice: &Notice) -> Self {
         gst::Structure::builder(NAME)
             .field("event", notice.event.nick())
-            .field("reason", notice.reason.nick())
+            .field("reason", notice.reason.map_or("", Reason::nick))
             .field("detail", &notice.detail)
             .field("backend", &notice.backend)
             .field(
@@ -86,11 +89,15 @@ impl TryFrom<&gst::StructureRef> for Notice {
         let text = |field| s.get::<&str>(field).map_err(|_| NoticeError::Field(field));
         Ok(Self {
             event: match text("event")? {
+                "ready" => Event::Ready,
                 "degraded" => Event::Degraded,
                 "recovered" => Event::Recovered,
                 _ => return Err(NoticeError::Field("event")),
             },
-            reason: Reason::from_nick(text("reason")?).ok_or(NoticeError::Field("reason"))?,
+            reason: match text("reason")? {
+                "" => None,
+                nick => Some(Reason::from_nick(nick).ok_or(NoticeError::Field("reason"))?),
+            },
             detail: text("detail")?.to_owned(),
             backend: text("backend")?.to_owned(),
             running_time: s
@@ -143,13 +150,18 @@ mod tests {
     #[test]
     fn notices_survive_the_bus() {
         gst::init().unwrap();
-        for (event, running_time) in [
-            (Event::Degraded, Some(gst::ClockTime::from_mseconds(40))),
-            (Event::Recovered, None),
+        for (event, reason, running_time) in [
+            (Event::Ready, None, None),
+            (
+                Event::Degraded,
+                Some(Reason::BackendFailure),
+                Some(gst::ClockTime::from_mseconds(40)),
+            ),
+            (Event::Recovered, Some(Reason::NoScan), None),
         ] {
             let notice = Notice {
                 event,
-                reason: Reason::BackendFailure,
+                reason,
                 detail: "device lost".into(),
                 backend: "cpu".into(),
                 running_time,

@@ -39,7 +39,7 @@ use crate::{
     backend::{Masker, OpenError},
     classes::Classes,
     frame::FORMATS,
-    notice::Notice,
+    notice::{Event, Notice},
     pictures,
     session::{Failure, Handled, Session},
     settings::{Settings, param_specs},
@@ -163,13 +163,21 @@ impl WgpuBlur {
         let segment = self.obj().segment();
         Some(Notice {
             event,
-            reason,
+            reason: Some(reason),
             detail: handled.took_over.clone().unwrap_or_default(),
             backend: masker.name().to_owned(),
             running_time: segment
                 .downcast_ref::<gst::ClockTime>()
                 .and_then(|s| s.to_running_time(pts)),
         })
+    }
+
+    fn tell(&self, notice: &Notice) {
+        let message = gst::message::Element::builder(notice.into())
+            .src(&*self.obj())
+            .build();
+        // Fails only without a bus, and then nobody listens.
+        let _ = self.obj().post_message(message);
     }
 }
 
@@ -297,12 +305,24 @@ impl BaseTransformImpl for WgpuBlur {
                      backend=cpu, and meant for tests")
             );
         }
+        let ready = Notice {
+            event: Event::Ready,
+            reason: None,
+            detail: match (&adapter, settings.backend) {
+                (Some(adapter), _) => adapter.clone(),
+                (None, super::Backend::Auto) => "no GPU was found".to_owned(),
+                (None, _) => String::new(),
+            },
+            backend: masker.name().to_owned(),
+            running_time: None,
+        };
         *self.shared.lock().unwrap() = Shared {
             backend: masker.name(),
             adapter,
             stats: Stats::default(),
         };
         *self.session.lock().unwrap() = Some(Session::new(masker, asked));
+        self.tell(&ready);
         Ok(())
     }
 
@@ -362,11 +382,7 @@ impl BaseTransformImpl for WgpuBlur {
         let notice = self.account(&handled, session.masker(), pts);
         *self.session.lock().unwrap() = Some(session);
         if let Some(notice) = notice {
-            let message = gst::message::Element::builder((&notice).into())
-                .src(&*self.obj())
-                .build();
-            // Fails only without a bus, and then nobody listens.
-            let _ = self.obj().post_message(message);
+            self.tell(&notice);
         }
         match handled.stamp {
             Some(_) => Ok(gst::FlowSuccess::Ok),

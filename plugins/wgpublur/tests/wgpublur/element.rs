@@ -3,7 +3,7 @@
 
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoRegionOfInterestMeta, prelude::*};
-use gstwgpublur::{Event, Reason};
+use gstwgpublur::{Event, Notice, Reason};
 use privacy_common::{
     AuditRequest, Detection, DetectorUse, Mask, MaskStamp, PathNote, ScanStamp, attach, detections,
 };
@@ -503,10 +503,31 @@ fn trouble_and_its_end_are_told_on_the_bus() {
     assert_eq!(
         told,
         [
-            (Event::Degraded, Reason::NoScan),
-            (Event::Recovered, Reason::NoScan)
+            (Event::Degraded, Some(Reason::NoScan)),
+            (Event::Recovered, Some(Reason::NoScan))
         ]
     );
+}
+
+#[test]
+fn what_masks_is_told_at_the_start() {
+    init();
+    for (backend, names) in [("cpu", &["cpu"][..]), ("auto", &["cpu", "gpu"])] {
+        let element = gst::ElementFactory::make("wgpublur")
+            .property_from_str("backend", backend)
+            .build()
+            .unwrap();
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        element.set_state(gst::State::Paused).unwrap();
+        let ready = std::iter::from_fn(|| bus.pop())
+            .find_map(|m| Notice::try_from(m.structure()?).ok())
+            .unwrap();
+        assert_eq!((ready.event, ready.reason), (Event::Ready, None));
+        assert!(names.contains(&ready.backend.as_str()), "{ready:?}");
+        assert_eq!(ready.detail.is_empty(), backend == "cpu", "{ready:?}");
+        element.set_state(gst::State::Null).unwrap();
+    }
 }
 
 #[test]
