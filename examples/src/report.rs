@@ -85,7 +85,8 @@ pub fn print(report: &Report) -> Result<()> {
 }
 
 fn line(name: &str, text: &str) {
-    println!("{name:>18}  {text}");
+    let colon = if name.is_empty() { ' ' } else { ':' };
+    println!("{name:>18}{colon} {text}");
 }
 
 /// Mean time of a frame in each stage of the masking pipeline; the cores are shared with the other pipeline.

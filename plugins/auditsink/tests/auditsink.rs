@@ -203,7 +203,10 @@ fn defaults_are_those_of_the_specs() {
         assert!(!blurb.is_empty() && !blurb.ends_with('.'), "{blurb}");
     }
     assert!(!sink.property::<bool>("sync"));
-    assert!(!sink.property::<bool>("async"));
+    assert!(
+        sink.property::<bool>("async"),
+        "the end of a stream would get lost"
+    );
     assert!(
         !sink.property::<bool>("enable-last-sample"),
         "no frame may be kept"

@@ -295,9 +295,10 @@ impl ObjectImpl for AuditSink {
     fn constructed(&self) {
         self.parent_constructed();
         let obj = self.obj();
-        // As fast as it comes, and without waiting for a first buffer: the gate asks before there is one.
+        // As fast as it comes. `async` stays on, as in filesink: without it a pipeline with decodebin sometimes
+        // never tells its end of stream (GStreamer 1.22; `fakesink async=false` shows the same), because the
+        // pipeline plays before decodebin has told that it is ready.
         obj.set_sync(false);
-        obj.set_async(false);
         // The base class would keep the last frame, clear as it may be, for anyone to read.
         obj.set_enable_last_sample(false);
     }
