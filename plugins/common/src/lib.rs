@@ -41,7 +41,9 @@ pub mod tracker;
 pub use audit::{AUDIT_QUERY, AuditAnswer, AuditRequest, PROOF_QUERY, PathNote, Proof};
 pub use detection::{Detection, attach, detections, strip_detections};
 pub use privacy_metas::{carries_more_than_pixels, remove_clear_copies};
-pub use purpose::{DetectorUse, Mask, PURPOSE_EVENT, Purpose, SinkClass, StatisticsLimits};
+pub use purpose::{
+    DetectorUse, Mask, MaskMethod, PURPOSE_EVENT, Purpose, SinkClass, StatisticsLimits,
+};
 pub use stamps::{MASK_META, MaskStamp, SCAN_META, ScanStamp, strip_stamps};
 
 /// Version of the contract, carried by every structure as `version`.

@@ -33,6 +33,10 @@ pub struct Purpose {
     pub required_mask: Mask,
     /// Classes that a mask must cover, as detector labels (`person`, `car`, …).
     pub mask_classes: Vec<String>,
+    /// How it must be masked.
+    pub mask_method: MaskMethod,
+    /// One chosen person may stay clear: the copy that somebody filmed has a right to (GDPR art. 15).
+    pub one_clear: bool,
     /// What a detector may be used for.
     pub detector_use: DetectorUse,
     /// Classes that may be detected or counted; empty where none may.
@@ -97,6 +101,16 @@ nicks! {
 }
 
 nicks! {
+    /// How a mask must be made, weakest demand first.
+    MaskMethod {
+        /// By any method that cannot be undone.
+        Any = "any",
+        /// By one colour, which leaves nothing of what was there.
+        Solid = "solid",
+    }
+}
+
+nicks! {
     /// What a detector may be used for, least first.
     DetectorUse {
         /// No detection at all.
@@ -141,6 +155,8 @@ impl From<&Purpose> for gst::Structure {
             .field("sink-class", p.sink_class.nick())
             .field("required-mask", p.required_mask.nick())
             .field("mask-classes", fields::join(&p.mask_classes))
+            .field("mask-method", p.mask_method.nick())
+            .field("one-clear", p.one_clear)
             .field("detector-use", p.detector_use.nick())
             .field("classes", fields::join(&p.classes))
             .field("expires", p.expires)
@@ -183,6 +199,8 @@ impl TryFrom<&gst::StructureRef> for Purpose {
             sink_class: nick(s, "sink-class", SinkClass::from_nick)?,
             required_mask: nick(s, "required-mask", Mask::from_nick)?,
             mask_classes: fields::list(s, "mask-classes")?,
+            mask_method: nick(s, "mask-method", MaskMethod::from_nick)?,
+            one_clear: get(s, "one-clear")?,
             detector_use,
             classes: fields::list(s, "classes")?,
             statistics,
@@ -232,6 +250,8 @@ impl Purpose {
                 self.mask_classes.push(class.clone());
             }
         }
+        self.mask_method = self.mask_method.max(earlier.mask_method);
+        self.one_clear &= earlier.one_clear;
         self.classes.retain(|class| earlier.classes.contains(class));
         self.expires = self.expires.min(earlier.expires);
         // Statistics let no image out at all, which is stronger than any mask.
@@ -280,6 +300,8 @@ mod tests {
             sink_class: SinkClass::Public,
             required_mask: Mask::PersonsVehicles,
             mask_classes: vec!["person".into(), "car".into()],
+            mask_method: MaskMethod::Any,
+            one_clear: true,
             detector_use,
             classes: vec![],
             statistics: (detector_use == DetectorUse::Statistics).then_some(StatisticsLimits {
@@ -324,15 +346,14 @@ mod tests {
             cut.remove_field(field);
             assert!(Purpose::try_from(cut.as_ref()).is_err(), "without {field}");
         }
-        let mut strange = whole.clone();
-        strange.set("required-mask", "some");
-        assert!(matches!(
-            Purpose::try_from(strange.as_ref()),
-            Err(FieldError::Value {
-                field: "required-mask",
-                ..
-            })
-        ));
+        for name in ["required-mask", "mask-method"] {
+            let mut strange = whole.clone();
+            strange.set(name, "some");
+            assert!(matches!(
+                Purpose::try_from(strange.as_ref()),
+                Err(FieldError::Value { field, .. }) if field == name
+            ));
+        }
     }
 
     #[test]
@@ -340,6 +361,8 @@ mod tests {
         let mut strict = example(DetectorUse::Statistics);
         strict.required_mask = Mask::Frame;
         strict.mask_classes = vec!["bus".into()];
+        strict.mask_method = MaskMethod::Solid;
+        strict.one_clear = false;
         strict.expires = 5;
         let mut weak = example(DetectorUse::Mask);
         weak.session = "t".into();
@@ -351,6 +374,11 @@ mod tests {
         ] {
             assert_eq!(both.required_mask, Mask::Frame);
             assert_eq!(both.detector_use, DetectorUse::Statistics);
+            assert_eq!(both.mask_method, MaskMethod::Solid);
+            assert!(
+                !both.one_clear,
+                "what one of them leaves clear the other does not"
+            );
             assert_eq!(both.expires, 5);
             assert_eq!(both.mask_classes.len(), 3);
             assert!(both.classes.is_empty());

@@ -16,7 +16,7 @@ pub const SCAN_META: &str = "PrivacyScan";
 pub const MASK_META: &str = "PrivacyMask";
 
 /// A detector looked at this frame, even if it found nobody.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScanStamp {
     /// Element that looked.
     pub detector: String,
@@ -34,6 +34,31 @@ pub struct ScanStamp {
     pub pts: Option<gst::ClockTime>,
     /// The boxes were carried here by a tracker and not measured on this frame.
     pub predicted: bool,
+    /// Width of the frame analysed, in pixels; 0 when unknown, which is read as "of another shape".
+    pub width: u32,
+    /// Height of the frame analysed, in pixels; 0 when unknown.
+    pub height: u32,
+    /// Pixel aspect ratio of the frame analysed, as numerator and denominator.
+    pub par: (i32, i32),
+}
+
+impl Default for ScanStamp {
+    fn default() -> Self {
+        Self {
+            detector: String::new(),
+            model: String::new(),
+            classes: Vec::new(),
+            threshold: 0.0,
+            found: 0,
+            overflow: false,
+            pts: None,
+            predicted: false,
+            width: 0,
+            height: 0,
+            // Square pixels, as in caps that name no ratio.
+            par: (1, 1),
+        }
+    }
 }
 
 /// This frame was masked, written last by whatever touched the pixels.
@@ -41,12 +66,16 @@ pub struct ScanStamp {
 pub struct MaskStamp {
     /// Classes whose detections were masked; [`MaskStamp::EVERY_CLASS`] for all of them.
     pub classes: Vec<String>,
-    /// How: `solid`, `pixelate`, `blur`.
+    /// How: `solid`, `pixelate`, `blur`, `gaussian`, `image`.
     pub method: String,
     /// Cells across the longer side of a region (0 for solid): what is left to see.
     pub cells: u32,
     /// Regions masked.
     pub regions: u32,
+    /// Objects left clear on purpose, because one track was chosen or everything but some was masked.
+    pub clear: u32,
+    /// Static zones masked.
+    pub zones: u32,
     /// The whole frame was masked.
     pub whole_frame: bool,
     /// Why the whole frame was masked: `no-scan`, `overflow`, `stale-scan`, `purpose`, `property`, …; empty otherwise.
@@ -83,6 +112,11 @@ impl From<&ScanStamp> for gst::Structure {
             .field("overflow", stamp.overflow)
             .field("pts", stamp.pts.map_or(u64::MAX, gst::ClockTime::nseconds))
             .field("predicted", stamp.predicted)
+            .field("width", stamp.width)
+            .field("height", stamp.height)
+            // Two numbers and not a fraction: a fraction over 0, which a stranger may write, is no value.
+            .field("par-n", stamp.par.0)
+            .field("par-d", stamp.par.1)
             .build()
     }
 }
@@ -102,6 +136,9 @@ impl TryFrom<&gst::StructureRef> for ScanStamp {
             overflow: get(s, "overflow")?,
             pts: gst::ClockTime::try_from(get::<u64>(s, "pts")?).ok(),
             predicted: get(s, "predicted")?,
+            width: get(s, "width")?,
+            height: get(s, "height")?,
+            par: (get(s, "par-n")?, get(s, "par-d")?),
         })
     }
 }
@@ -114,6 +151,8 @@ impl From<&MaskStamp> for gst::Structure {
             .field("method", &stamp.method)
             .field("cells", stamp.cells)
             .field("regions", stamp.regions)
+            .field("clear", stamp.clear)
+            .field("zones", stamp.zones)
             .field("whole-frame", stamp.whole_frame)
             .field("reason", &stamp.reason)
             .field("share", stamp.share)
@@ -133,6 +172,8 @@ impl TryFrom<&gst::StructureRef> for MaskStamp {
             method: get::<&str>(s, "method")?.to_owned(),
             cells: get(s, "cells")?,
             regions: get(s, "regions")?,
+            clear: get(s, "clear")?,
+            zones: get(s, "zones")?,
             whole_frame: get(s, "whole-frame")?,
             reason: get::<&str>(s, "reason")?.to_owned(),
             share: get(s, "share")?,
@@ -236,6 +277,9 @@ mod tests {
                 overflow: true,
                 pts,
                 predicted,
+                width: 720,
+                height: 576,
+                par: (16, 15),
             };
             scan.write(buffer);
             assert_eq!(ScanStamp::read(buffer), Some(scan));
@@ -245,6 +289,8 @@ mod tests {
             method: "pixelate".into(),
             cells: 6,
             regions: 2,
+            clear: 1,
+            zones: 4,
             whole_frame: false,
             reason: String::new(),
             share: 0.07,

@@ -98,7 +98,7 @@ fn same_moment(stamped: Option<gst::ClockTime>, frame: Option<gst::ClockTime>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use privacy_common::SinkClass;
+    use privacy_common::{MaskMethod, SinkClass};
 
     fn purpose(required_mask: Mask, classes: &[&str]) -> Purpose {
         Purpose {
@@ -111,6 +111,8 @@ mod tests {
             sink_class: SinkClass::Public,
             required_mask,
             mask_classes: classes.iter().map(|c| (*c).to_owned()).collect(),
+            mask_method: MaskMethod::Any,
+            one_clear: false,
             detector_use: DetectorUse::Mask,
             classes: vec![],
             statistics: None,

@@ -178,6 +178,8 @@ pub fn purpose_event(grant: &Grant, session: &str) -> contract::Purpose {
             Mask::Frame => contract::Mask::Frame,
         },
         mask_classes: grant.mask_classes.clone(),
+        mask_method: contract::MaskMethod::Any,
+        one_clear: false,
         detector_use: match grant.detector_use {
             DetectorUse::None => contract::DetectorUse::None,
             DetectorUse::Mask => contract::DetectorUse::Mask,

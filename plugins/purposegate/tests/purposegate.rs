@@ -9,8 +9,8 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gstpurposegate::{Message, PurposeGate, Stage};
 use privacy_common::{
-    AuditAnswer, AuditRequest, DetectorUse, Mask, MaskStamp, PathNote, Proof, Purpose, ScanStamp,
-    SinkClass,
+    AuditAnswer, AuditRequest, DetectorUse, Mask, MaskMethod, MaskStamp, PathNote, Proof, Purpose,
+    ScanStamp, SinkClass,
 };
 
 fn init() {
@@ -34,6 +34,8 @@ fn purpose(required_mask: Mask) -> Purpose {
         sink_class: SinkClass::File,
         required_mask,
         mask_classes: vec!["person".into(), "car".into()],
+        mask_method: MaskMethod::Any,
+        one_clear: false,
         detector_use: DetectorUse::Mask,
         classes: vec![],
         statistics: None,

@@ -198,6 +198,8 @@ impl Session {
                 None => regions.len() as u32,
                 Some(_) => 0,
             },
+            clear: 0,
+            zones: 0,
             whole_frame: reason.is_some(),
             reason: reason.map_or("", Reason::nick).to_owned(),
             share: match reason {
@@ -270,7 +272,8 @@ impl Session {
             live.cells
         };
         match live.mode {
-            Mode::Solid => privacy_shaders::Mode::Solid {
+            // The shaders know no picture and no Gaussian: nothing of the original is left.
+            Mode::Solid | Mode::Gaussian | Mode::Image => privacy_shaders::Mode::Solid {
                 argb: live.fill_color,
             },
             Mode::Pixelate => privacy_shaders::Mode::Pixelate { cells },

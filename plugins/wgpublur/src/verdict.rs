@@ -199,7 +199,7 @@ fn is_fresh(scan: &ScanStamp, pts: Option<gst::ClockTime>, max_age: gst::ClockTi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use privacy_common::{DetectorUse, SinkClass};
+    use privacy_common::{DetectorUse, MaskMethod, SinkClass};
 
     fn ms(t: u64) -> gst::ClockTime {
         gst::ClockTime::from_mseconds(t)
@@ -225,6 +225,8 @@ mod tests {
             sink_class: SinkClass::Public,
             required_mask,
             mask_classes: vec!["person".into()],
+            mask_method: MaskMethod::Any,
+            one_clear: false,
             detector_use,
             classes: vec![],
             statistics: None,

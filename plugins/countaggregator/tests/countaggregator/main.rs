@@ -11,8 +11,8 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gstcountaggregator::WindowClosed;
 use privacy_common::{
-    AuditAnswer, AuditRequest, Detection, DetectorUse, Mask, PathNote, Proof, Purpose, ScanStamp,
-    SinkClass, StatisticsLimits, attach,
+    AuditAnswer, AuditRequest, Detection, DetectorUse, Mask, MaskMethod, PathNote, Proof, Purpose,
+    ScanStamp, SinkClass, StatisticsLimits, attach,
 };
 
 const SITE: &str = r#"
@@ -73,6 +73,8 @@ fn purpose(min_window: u64) -> Purpose {
         sink_class: SinkClass::InternalSecured,
         required_mask: Mask::Frame,
         mask_classes: vec![],
+        mask_method: MaskMethod::Any,
+        one_clear: false,
         detector_use: DetectorUse::Statistics,
         classes: vec!["person".into(), "bicycle".into(), "car".into()],
         statistics: Some(StatisticsLimits {

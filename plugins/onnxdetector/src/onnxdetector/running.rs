@@ -109,6 +109,11 @@ impl Running {
             remove_detections(buffer, &self.labels);
         }
         let scan = scan?;
+        // A frame was looked at, so there were caps.
+        let (width, height, par) = self.info.as_ref().map_or((0, 0, (1, 1)), |info| {
+            let par = info.par();
+            (info.width(), info.height(), (par.numer(), par.denom()))
+        });
         let model = self.detector.model();
         for object in &scan.objects {
             attach(
@@ -134,6 +139,9 @@ impl Running {
             overflow: scan.overflow || earlier.is_some_and(|e| e.overflow),
             pts: buffer.pts(),
             predicted: false,
+            width,
+            height,
+            par,
         }
         .write(buffer);
         self.failures = 0;

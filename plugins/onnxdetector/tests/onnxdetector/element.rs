@@ -7,8 +7,8 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gstonnxdetector::onnxdetector::Message;
 use privacy_common::{
-    Detection, DetectorUse, Mask, PathNote, Purpose, ScanStamp, SinkClass, StatisticsLimits,
-    attach, detections,
+    Detection, DetectorUse, Mask, MaskMethod, PathNote, Purpose, ScanStamp, SinkClass,
+    StatisticsLimits, attach, detections,
 };
 
 use crate::{
@@ -69,6 +69,8 @@ fn purpose(detector_use: DetectorUse, classes: &[&str], mask_classes: &[&str]) -
         sink_class: SinkClass::Public,
         required_mask: Mask::Persons,
         mask_classes: strings(mask_classes),
+        mask_method: MaskMethod::Any,
+        one_clear: false,
         detector_use,
         classes: strings(classes),
         statistics: (detector_use == DetectorUse::Statistics).then_some(StatisticsLimits {
@@ -181,6 +183,9 @@ fn boxes_and_stamp_are_written_and_an_empty_frame_is_stamped_too() {
             overflow: false,
             pts: Some(gst::ClockTime::from_mseconds(40)),
             predicted: false,
+            width: 32,
+            height: 32,
+            par: (1, 1),
         }
     );
     assert_eq!(stamp.model.len(), 64);

@@ -5,8 +5,8 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gstpurposegate::Stage;
 use privacy_common::{
-    Detection, DetectorUse, Mask, MaskStamp, Proof, Purpose, ScanStamp, SinkClass, attach,
-    detections,
+    Detection, DetectorUse, Mask, MaskMethod, MaskStamp, Proof, Purpose, ScanStamp, SinkClass,
+    attach, detections,
 };
 
 use crate::site::{CAPS, bus, error, frame, init};
@@ -34,6 +34,8 @@ fn purpose(session: &str, required_mask: Mask) -> Purpose {
         sink_class: SinkClass::File,
         required_mask,
         mask_classes: vec!["person".into()],
+        mask_method: MaskMethod::Any,
+        one_clear: false,
         detector_use: DetectorUse::Mask,
         classes: vec![],
         statistics: None,

@@ -6,7 +6,7 @@ use std::sync::Once;
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo, VideoRegionOfInterestMeta, prelude::*};
 use gstwgpublur::Notice;
-use privacy_common::{DetectorUse, Mask, MaskStamp, Purpose, ScanStamp, SinkClass};
+use privacy_common::{DetectorUse, Mask, MaskMethod, MaskStamp, Purpose, ScanStamp, SinkClass};
 
 pub fn init() {
     static INIT: Once = Once::new();
@@ -127,6 +127,8 @@ pub fn purpose(required_mask: Mask, detector_use: DetectorUse) -> Purpose {
         sink_class: SinkClass::Public,
         required_mask,
         mask_classes: vec!["person".into()],
+        mask_method: MaskMethod::Any,
+        one_clear: false,
         detector_use,
         classes: vec![],
         statistics: None,
