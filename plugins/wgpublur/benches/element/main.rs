@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the element costs in a pipeline.
+//!
+//! ```sh
+//! cargo bench -p gst-plugin-wgpublur --bench element                 # everything, some minutes
+//! cargo bench -p gst-plugin-wgpublur --bench element -- rate copies  # some of: rate paced copies peers
+//! ```
+//!
+//! - `rate`: frames per second with the element, as a share of those with `identity` in its place, on 1080p
+//!   NV12 of which 10 boxes cover 5 %.
+//! - `paced`: CPU time of 100 regions on 4K NV12 at 30 frames a second, above that of `identity`.
+//! - `copies`: whether GStreamer or the element copies a frame.
+//! - `peers`: time of a frame in other elements that blur, where they are installed.
+//!
+//! Boxes and scan stamp are put on by a probe in every pipeline alike, so that they cancel out. Everything
+//! compared runs in turns within one process. The last frame of every run is checked: boxes masked, the rest
+//! untouched. Without `--bench`, as under `cargo test --benches`, a few frames only show that all of it works.
+#![forbid(unsafe_code)]
+
+mod check;
+mod report;
+mod run;
+mod scene;
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result};
+use gst_video::VideoFormat;
+
+use crate::{
+    check::Expected,
+    report::{median, percentile},
+    run::{Copies, Run, Setup, WARM_UP, run},
+    scene::Scene,
+};
+
+const SECTIONS: [&str; 4] = ["rate", "paced", "copies", "peers"];
+
+/// Elements compared with each other: name, description, what its boxes must look like.
+type Leg = (&'static str, &'static str, Expected);
+
+/// Hands frames through, and is what everything else is compared with.
+const IDENTITY: Leg = ("identity", "identity", Expected::Untouched);
+const PIXELATE: Leg = (
+    "pixelate",
+    "wgpublur backend=cpu padding=0",
+    Expected::Cells(6),
+);
+const SOLID: Leg = (
+    "solid",
+    "wgpublur backend=cpu padding=0 mode=solid",
+    Expected::Black,
+);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // nextest asks every target for its tests.
+    if arguments.iter().any(|a| a == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    let is_quick = !arguments.iter().any(|a| a == "--bench");
+    let asked: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    if let Some(unknown) = asked.iter().find(|a| !SECTIONS.contains(a)) {
+        eprintln!(
+            "error: \"{unknown}\" is no part of this bench; choose from: {}",
+            SECTIONS.join(" ")
+        );
+        return ExitCode::FAILURE;
+    }
+    let is_asked = |name: &str| asked.is_empty() || asked.contains(&name);
+    match bench(is_quick, is_asked) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(is_quick: bool, is_asked: impl Fn(&str) -> bool) -> Result<()> {
+    gst::init()?;
+    gstwgpublur::plugin_register_static()?;
+    report::machine();
+    let folder = tempfile::tempdir().context("no temporary folder for the frames")?;
+    let (rounds, frames) = if is_quick { (1, 40) } else { (11, 320) };
+    if is_asked("rate") {
+        rate(folder.path(), rounds, frames)?;
+    }
+    if is_asked("paced") {
+        paced(
+            if is_quick { 1 } else { 5 },
+            WARM_UP + if is_quick { 20 } else { 150 },
+        )?;
+    }
+    if is_asked("peers") {
+        peers(
+            if is_quick { 1 } else { 5 },
+            WARM_UP + if is_quick { 3 } else { 40 },
+        )?;
+    }
+    // Last: it turns GStreamer's debug log on, which costs time.
+    if is_asked("copies") {
+        copies(folder.path())?;
+    }
+    report::load("at the end");
+    Ok(())
+}
+
+/// Runs the legs in turns, first in one order, then in the other, so that a drift hits all alike.
+fn in_turns(
+    scene: &Arc<Scene>,
+    source: &str,
+    legs: &[Leg],
+    rounds: usize,
+    frames: u64,
+    paced: bool,
+) -> Result<Vec<Vec<Run>>> {
+    let mut runs = vec![Vec::new(); legs.len()];
+    for round in 0..rounds {
+        for i in 0..legs.len() {
+            let leg = if round % 2 == 0 {
+                i
+            } else {
+                legs.len() - 1 - i
+            };
+            let (_, element, expected) = legs[leg];
+            let setup = Setup {
+                source,
+                element,
+                expected,
+                frames,
+                paced,
+            };
+            runs[leg].push(run(scene, &setup, None)?);
+        }
+    }
+    Ok(runs)
+}
+
+fn rate(folder: &Path, rounds: usize, frames: u64) -> Result<()> {
+    let scene = Arc::new(Scene::ten_on_1080p());
+    println!(
+        "\nrate: 1080p NV12, 10 moving boxes with tracks; {rounds} rounds of {} frames in turns; goal: at least \
+         95 % of identity",
+        frames - WARM_UP
+    );
+    println!(
+        "{:<28}{:<10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}",
+        "source", "element", "frames/s", "ratio", "median", "p95", "p99", "pixels", "masked"
+    );
+    println!(
+        "{:<28}{:<10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}",
+        "", "", "median", "", "µs", "µs", "µs", "µs", "%"
+    );
+    for (name, source) in sources(folder, &scene, frames)? {
+        let runs = in_turns(
+            &scene,
+            &source,
+            &[IDENTITY, PIXELATE, SOLID],
+            rounds,
+            frames,
+            false,
+        )?;
+        let of = |runs: &[Run], what: fn(&Run) -> f64| {
+            median(&runs.iter().map(what).collect::<Vec<_>>())
+        };
+        let bare = of(&runs[0], |r| r.rate);
+        for ((leg, ..), runs) in [IDENTITY, PIXELATE, SOLID].iter().zip(&runs) {
+            let inside: Vec<f64> = runs.iter().flat_map(|r| r.inside.clone()).collect();
+            let rate = of(runs, |r| r.rate);
+            println!(
+                "{name:<28}{leg:<10}{rate:>9.0}{:>9.3}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>8.2}",
+                rate / bare,
+                median(&inside),
+                percentile(&inside, 0.95),
+                percentile(&inside, 0.99),
+                of(runs, |r| r.own),
+                100.0 * of(runs, |r| r.share),
+            );
+        }
+    }
+    println!(
+        "µs: from the pad before the element to the pad behind it, {} frames; pixels: by the element's own stats",
+        rounds as u64 * (frames - WARM_UP - 1)
+    );
+    Ok(())
+}
+
+/// Where frames come from, the cheapest last.
+fn sources(folder: &Path, scene: &Scene, frames: u64) -> Result<Vec<(&'static str, String)>> {
+    let mut sources = vec![("videotestsrc", format!("videotestsrc num-buffers={frames}"))];
+    let pattern = folder.join("frame%02d.nv12");
+    let pattern = pattern.display();
+    for number in 0..16 {
+        let mut pixels = vec![0; scene.info.size()];
+        scene::paint(number, &mut pixels);
+        let path = folder.join(format!("frame{number:02}.nv12"));
+        std::fs::write(&path, &pixels)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let files = format!(
+        "multifilesrc location={pattern} start-index=0 stop-index=15 loop=true caps=\"{}\"",
+        scene.caps()
+    );
+    let clip = folder.join("clip.mp4");
+    match encode(&clip) {
+        Ok(()) => sources.push((
+            "H.264, decoded, to NV12",
+            format!(
+                "filesrc location={} ! qtdemux ! h264parse ! avdec_h264 max-threads=1 ! videoconvert",
+                clip.display()
+            ),
+        )),
+        Err(why) => println!("no decoded source: {why:#}"),
+    }
+    sources.push(("16 raw files in page cache", files));
+    Ok(sources)
+}
+
+/// Makes a 1080p clip of moving texture.
+fn encode(clip: &Path) -> Result<()> {
+    let description = format!(
+        "videotestsrc num-buffers=330 pattern=zone-plate kx2=20 ky2=20 kt=4 ! \
+         video/x-raw,format=I420,width=1920,height=1080,framerate=30/1,colorimetry=bt709 ! \
+         x264enc speed-preset=ultrafast bitrate=8000 ! h264parse ! mp4mux ! filesink location={}",
+        clip.display()
+    );
+    run::to_the_end(&description)
+}
+
+fn paced(rounds: usize, frames: u64) -> Result<()> {
+    let scene = Arc::new(Scene::hundred_on_4k());
+    let source = format!(
+        "appsrc name=feed format=time max-buffers=2 caps=\"{}\"",
+        scene.caps()
+    );
+    println!(
+        "\npaced: 4K NV12 at 30 frames/s, 100 moving boxes with tracks, 8 frames in turn; {rounds} rounds of {} \
+         frames in turns; goal: less than 5 % of one core above identity",
+        frames - WARM_UP
+    );
+    let legs = [IDENTITY, PIXELATE, SOLID];
+    let runs = in_turns(&scene, &source, &legs, rounds, frames, true)?;
+    println!(
+        "{:<10}{:>12}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}",
+        "element", "% of a core", "above", "median", "p95", "p99", "pixels", "masked"
+    );
+    let of =
+        |runs: &[Run], what: fn(&Run) -> f64| median(&runs.iter().map(what).collect::<Vec<_>>());
+    let bare = of(&runs[0], |r| r.cores);
+    for ((leg, ..), runs) in legs.iter().zip(&runs) {
+        let inside: Vec<f64> = runs.iter().flat_map(|r| r.inside.clone()).collect();
+        let cores = of(runs, |r| r.cores);
+        println!(
+            "{leg:<10}{:>12.2}{:>12.2}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>8.2}",
+            100.0 * cores,
+            100.0 * (cores - bare),
+            median(&inside),
+            percentile(&inside, 0.95),
+            percentile(&inside, 0.99),
+            of(runs, |r| r.own),
+            100.0 * of(runs, |r| r.share),
+        );
+    }
+    println!("CPU time of the whole process by clock_gettime; µs as above");
+    Ok(())
+}
+
+fn peers(rounds: usize, frames: u64) -> Result<()> {
+    println!(
+        "\npeers: time of one 1080p frame, {rounds} rounds of {} frames in turns",
+        frames - WARM_UP
+    );
+    println!(
+        "{:<44}{:<8}{:>10}{:>10}{:>10}{:>10}",
+        "element", "format", "median ms", "p95 ms", "p99 ms", "ratio"
+    );
+    let ours: [(Leg, VideoFormat); 2] = [
+        (
+            (
+                "wgpublur whole-frame=true",
+                "wgpublur backend=cpu whole-frame=true",
+                Expected::Anything,
+            ),
+            VideoFormat::Nv12,
+        ),
+        (
+            (
+                "wgpublur whole-frame=true mode=blur",
+                "wgpublur backend=cpu whole-frame=true mode=blur",
+                Expected::Anything,
+            ),
+            VideoFormat::Nv12,
+        ),
+    ];
+    let theirs: [(Leg, VideoFormat); 2] = [
+        (
+            (
+                "gaussianblur sigma=8",
+                "gaussianblur sigma=8",
+                Expected::Anything,
+            ),
+            VideoFormat::Ayuv,
+        ),
+        (
+            (
+                "faceblur",
+                "faceblur profile=/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
+                Expected::Anything,
+            ),
+            VideoFormat::Rgb,
+        ),
+    ];
+    let mut legs = ours.to_vec();
+    for peer in theirs {
+        let name = peer.0.1.split(' ').next().unwrap_or_default();
+        match gst::ElementFactory::find(name) {
+            Some(_) => legs.push(peer),
+            None => println!("{name}: not installed, not compared"),
+        }
+    }
+    let mut inside = vec![Vec::new(); legs.len()];
+    for _ in 0..rounds {
+        for ((leg, format), inside) in legs.iter().zip(&mut inside) {
+            let scene = Arc::new(Scene::empty_1080p(*format));
+            let source = format!("videotestsrc num-buffers={frames}");
+            let runs = in_turns(&scene, &source, &[*leg], 1, frames, false)?;
+            inside.extend(runs.into_iter().flatten().flat_map(|r| r.inside));
+        }
+    }
+    let first = median(&inside[0]);
+    for (((name, ..), format), inside) in legs.iter().zip(&inside) {
+        println!(
+            "{name:<44}{:<8}{:>10.3}{:>10.3}{:>10.3}{:>10.1}",
+            format.to_str(),
+            median(inside) / 1e3,
+            percentile(inside, 0.95) / 1e3,
+            percentile(inside, 0.99) / 1e3,
+            median(inside) / first,
+        );
+    }
+    Ok(())
+}
+
+/// Counts frames that come out in other memory than they went in, and GStreamer's own reports of copies.
+fn copies(folder: &Path) -> Result<()> {
+    let scene = Arc::new(Scene::ten_on_1080p());
+    let counter = Copies::count(scene.info.size());
+    println!("\ncopies: of whole frames between the pads around the element, 1080p NV12");
+    let control = gst::Buffer::with_size(scene.info.size())?;
+    counter.inside(true);
+    let copy = control.copy_deep();
+    counter.inside(false);
+    drop(copy);
+    println!(
+        "control: a frame copied on purpose was seen {} times",
+        counter.take()
+    );
+    for (name, source) in sources(folder, &scene, 60)? {
+        for (leg, element, expected) in [IDENTITY, PIXELATE, SOLID] {
+            let setup = Setup {
+                source: &source,
+                element,
+                expected,
+                frames: 60,
+                paced: false,
+            };
+            let run = run(&scene, &setup, Some(&counter))?;
+            println!(
+                "{name:<28}{leg:<10} {} copies; {} of {} frames came out in the memory in which they went in",
+                counter.take(),
+                run.in_place.0,
+                run.in_place.1
+            );
+        }
+    }
+    Ok(())
+}
