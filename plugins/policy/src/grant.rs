@@ -10,7 +10,7 @@ use crate::{
     refusal::Refusal,
     rules::{Purpose, Rules},
     time,
-    vocabulary::{DetectorUse, Mask, Mode, Operation, SinkClass},
+    vocabulary::{DetectorUse, Mask, MaskMethod, Mode, Operation, SinkClass},
 };
 
 /// A granted request: everything that the elements and the register need to know of it.
@@ -36,6 +36,10 @@ pub struct Grant {
     pub required_mask: Mask,
     /// Classes that a mask must cover.
     pub mask_classes: Vec<String>,
+    /// How it must be masked.
+    pub mask_method: MaskMethod,
+    /// One chosen person may stay clear.
+    pub one_clear: bool,
     /// What a detector may be used for.
     pub detector_use: DetectorUse,
     /// Classes that may be detected or counted.
@@ -134,6 +138,9 @@ impl Grant {
             sink_class: request.sink_class,
             required_mask,
             mask_classes: mask_classes(purpose, required_mask),
+            mask_method: purpose.mask_method,
+            // A mandate that asks for the whole frame leaves nobody out of it.
+            one_clear: purpose.one_clear && required_mask != Mask::Frame,
             detector_use: purpose.detector_use,
             classes,
             statistics,

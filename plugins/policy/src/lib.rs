@@ -53,4 +53,6 @@ pub use key::{KeyPair, PublicKey};
 pub use mandate::{Form, Mandate};
 pub use refusal::{Refusal, RefusalText};
 pub use rules::{Purpose, Rules, RulesError, Status};
-pub use vocabulary::{Capacity, DetectorUse, Field, Mask, Mode, Operation, PlaceType, SinkClass};
+pub use vocabulary::{
+    Capacity, DetectorUse, Field, Mask, MaskMethod, Mode, Operation, PlaceType, SinkClass,
+};

@@ -22,7 +22,9 @@ use crate::{
     decide::open_purpose,
     refusal::Refusal,
     time,
-    vocabulary::{Capacity, DetectorUse, Field, Mask, Mode, Operation, PlaceType, SinkClass},
+    vocabulary::{
+        Capacity, DetectorUse, Field, Mask, MaskMethod, Mode, Operation, PlaceType, SinkClass,
+    },
 };
 
 /// The rules that ship with the crate.
@@ -178,6 +180,12 @@ pub struct Purpose {
     /// Classes a mask must cover, as COCO labels.
     #[serde(default)]
     pub mask_classes: Vec<String>,
+    /// How it must be masked.
+    #[serde(default = "any_method")]
+    pub mask_method: MaskMethod,
+    /// One chosen person may stay clear, for the copy that somebody filmed has a right to (RGPD art. 15).
+    #[serde(default)]
+    pub one_clear: bool,
     /// What a detector may be used for.
     #[serde(default = "no_detector")]
     pub detector_use: DetectorUse,
@@ -344,6 +352,23 @@ impl Purpose {
         if let (Some(from), Some(to)) = (self.valid_from, self.valid_to) {
             need(from <= to, "valid_from lies after valid_to")?;
         }
+        // Of a closed purpose too: what it says of the mask is in force on the day it is opened.
+        need(
+            self.mask_method == MaskMethod::Any || self.required_mask != Mask::None,
+            "mask_method says how to mask, so required_mask must not be \"none\"",
+        )?;
+        need(
+            !self.one_clear || matches!(self.required_mask, Mask::Persons | Mask::PersonsVehicles),
+            "one_clear leaves one person out of a mask of persons, so required_mask must be \"persons\" or \"persons+vehicles\"",
+        )?;
+        let leaves_unprotected = self
+            .sink_classes
+            .iter()
+            .any(|s| matches!(s, SinkClass::InternalUnsecured | SinkClass::Public));
+        need(
+            !self.one_clear || !leaves_unprotected,
+            "one_clear: images of one clear person may not go to the public or to an unsecured network, so sink_classes must name neither",
+        )?;
         if self.status != Status::Allowed {
             need(
                 self.code.as_ref().is_some_and(|c| !c.is_empty()),
@@ -391,10 +416,6 @@ impl Purpose {
                 || self.mask_classes.iter().any(|c| c == "person") && self.mask_classes.len() > 1,
             "required_mask \"persons+vehicles\" needs person and vehicles in mask_classes",
         )?;
-        let leaves_unprotected = self
-            .sink_classes
-            .iter()
-            .any(|s| matches!(s, SinkClass::InternalUnsecured | SinkClass::Public));
         need(
             !self.video_out || !leaves_unprotected || self.required_mask >= Mask::PersonsVehicles,
             "images for the public or for an unsecured network need required_mask \"persons+vehicles\" or \"frame\"",
@@ -431,6 +452,10 @@ fn fault(text: &str, span: Range<usize>, message: String) -> RulesError {
 
 fn strictest_mask() -> Mask {
     Mask::Frame
+}
+
+fn any_method() -> MaskMethod {
+    MaskMethod::Any
 }
 
 fn no_detector() -> DetectorUse {

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    Capacity, Field, FootageTime, Form, Grant, KeyPair, Mandate, Mask, Mode, Refusal, Request,
-    Rules, SinkClass, Status, decide, key,
+    Capacity, Field, FootageTime, Form, Grant, KeyPair, Mandate, Mask, MaskMethod, Mode, Refusal,
+    Request, Rules, SinkClass, Status, decide, key,
     mandate::{self, Beneficiary, Footage, Narrowing, VerifyError},
 };
 
@@ -765,6 +765,37 @@ fn a_stronger_mask_in_the_mandate_is_granted_with_its_classes() {
         |_| {},
     );
     assert_eq!(frame.unwrap().required_mask, Mask::Frame);
+}
+
+#[test]
+fn b4_the_grant_says_how_to_mask_and_whether_one_person_may_stay_clear() {
+    let form = form("comm.public_publication");
+    let granted = |change: &dyn Fn(String) -> String, anonymisation: Mask| {
+        let mut form = form.clone();
+        form.anonymisation = anonymisation;
+        form.sink_classes = vec![SinkClass::File];
+        let rules = Rules::parse(&change(crate::rules::BUILTIN.to_owned())).unwrap();
+        let mandate = force(&form, &key::generate());
+        let grant = decide(&rules, Some(&mandate), &request(&form)).unwrap();
+        (grant.mask_method, grant.one_clear)
+    };
+    let mask = Mask::PersonsVehicles;
+    assert_eq!(granted(&|rules| rules, mask), (MaskMethod::Any, false));
+    let strict = |rules: String| {
+        let rules = rules.replacen(
+            "sink_classes = [\"file\", \"public\"]",
+            "sink_classes = [\"file\"]\nmask_method = \"solid\"\none_clear = true",
+            1,
+        );
+        assert_ne!(rules, crate::rules::BUILTIN);
+        rules
+    };
+    assert_eq!(granted(&strict, mask), (MaskMethod::Solid, true));
+    assert_eq!(
+        granted(&strict, Mask::Frame),
+        (MaskMethod::Solid, false),
+        "a mandate that asks for the whole frame leaves nobody out"
+    );
 }
 
 #[test]

@@ -48,6 +48,16 @@ words! {
 }
 
 words! {
+    /// How a mask must be made, weakest demand first.
+    MaskMethod {
+        /// By any method that cannot be undone.
+        Any = "any",
+        /// By one colour, which leaves nothing of what was there.
+        Solid = "solid",
+    }
+}
+
+words! {
     /// What a detector may be used for, least first.
     DetectorUse {
         /// No detection.

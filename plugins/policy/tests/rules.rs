@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The embedded rules are sound, and unsound ones are refused with the place of the fault.
 
-use privacy_policy::{Mask, Rules, SinkClass, Status, rules::BUILTIN};
+use privacy_policy::{Mask, MaskMethod, Rules, SinkClass, Status, rules::BUILTIN};
 
 #[test]
 fn the_embedded_rules_are_sound() {
@@ -38,6 +38,18 @@ fn b3_nothing_clear_may_go_to_the_public() {
             .any(|s| matches!(s, SinkClass::Public | SinkClass::InternalUnsecured));
         if purpose.status == Status::Allowed && open && purpose.video_out {
             assert!(purpose.required_mask >= Mask::PersonsVehicles, "{id}");
+        }
+    }
+}
+
+#[test]
+fn b3_one_person_stays_clear_in_the_copy_of_that_person_alone() {
+    for (id, purpose) in Rules::builtin().purposes() {
+        assert_eq!(purpose.one_clear, id == "rights.subject_access", "{id}");
+        assert_eq!(purpose.mask_method, MaskMethod::Any, "{id}");
+        if purpose.one_clear {
+            assert_eq!(purpose.status, Status::Restricted);
+            assert_eq!(purpose.required_mask, Mask::PersonsVehicles);
         }
     }
 }
@@ -117,6 +129,39 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "mask_classes = [\"person\"]",
         "person and vehicles",
     ),
+    (
+        "required_mask = \"none\"\n",
+        "required_mask = \"none\"\nmask_method = \"solid\"\n",
+        "mask_method",
+    ),
+    (
+        "required_mask = \"persons+vehicles\"\n",
+        "required_mask = \"persons+vehicles\"\nmask_method = \"gaussian\"\n",
+        "gaussian",
+    ),
+    (
+        "required_mask = \"none\"\n",
+        "required_mask = \"none\"\none_clear = true\n",
+        "one_clear",
+    ),
+    (
+        "required_mask = \"frame\"",
+        "one_clear = true\nrequired_mask = \"frame\"",
+        "one_clear",
+    ),
+    // Everybody is masked for the public.
+    (
+        "required_mask = \"persons+vehicles\"\n",
+        "required_mask = \"persons+vehicles\"\none_clear = true\n",
+        "unsecured",
+    ),
+    // Of a purpose that is closed today too.
+    (
+        "required_mask = \"persons+vehicles\"   # of everybody else (RGPD art. 15(4))\n",
+        "",
+        "one_clear",
+    ),
+    ("one_clear = true  ", "one_clear = \"yes\"  ", "boolean"),
     (
         "detector_use = \"statistics\"\n",
         "detector_use = \"search\"\n",

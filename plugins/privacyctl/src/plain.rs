@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::terminal::{plain, plain_lines};
 use jiff::Timestamp;
-use privacy_policy::{Grant, Mandate, Purpose, Refusal, Rules, Status, time};
+use privacy_policy::{Grant, Mandate, Mask, MaskMethod, Purpose, Refusal, Rules, Status, time};
 
 /// Picks the language.
 fn pick<'a>(french: bool, en: &'a str, fr: &'a str) -> &'a str {
@@ -79,7 +79,17 @@ pub fn grant(grant: &Grant, french: bool) -> String {
     lines.add("operator", "opérateur", &grant.operator);
     lines.add("destination", "destination", grant.sink_class);
     if grant.video_out {
-        lines.add("required mask", "masquage exigé", grant.required_mask);
+        lines.add(
+            "required mask",
+            "masquage exigé",
+            mask(
+                grant.required_mask,
+                grant.mask_method,
+                grant.one_clear,
+                &[],
+                french,
+            ),
+        );
     } else {
         lines.add(
             "images",
@@ -102,6 +112,30 @@ pub fn grant(grant: &Grant, french: bool) -> String {
     }
     lines.add("until", "jusqu'au", local(grant.expires));
     lines.text
+}
+
+/// What a mask must cover and how, in words.
+fn mask(
+    required: Mask,
+    method: MaskMethod,
+    one_clear: bool,
+    classes: &[String],
+    french: bool,
+) -> String {
+    let mut text = format!("{required} {}", classes.join(", "))
+        .trim_end()
+        .to_owned();
+    if method == MaskMethod::Solid {
+        text += pick(french, "; by one colour", " ; en aplat de couleur");
+    }
+    if one_clear {
+        text += pick(
+            french,
+            "; one chosen person may stay clear",
+            " ; une personne choisie peut rester en clair",
+        );
+    }
+    text
 }
 
 /// A verified mandate.
@@ -337,7 +371,13 @@ pub fn purpose(id: &str, p: &Purpose, french: bool) -> String {
         lines.add(
             "required mask",
             "masquage exigé",
-            format_args!("{} {}", p.required_mask, p.mask_classes.join(", ")),
+            mask(
+                p.required_mask,
+                p.mask_method,
+                p.one_clear,
+                &p.mask_classes,
+                french,
+            ),
         );
     } else {
         lines.add(

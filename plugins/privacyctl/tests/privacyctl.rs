@@ -405,6 +405,39 @@ fn rules_are_listed_and_a_bad_file_is_placed() {
     assert!(out(&list).contains("comm.public_publication") && out(&list).contains("refused.sound"));
     let one = desk.run(&["rules", "show", "refused.sound", "--lang", "fr"]);
     assert!(out(&one).contains("Le son ne peut être capté"));
+    let builtin = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../policy/rules/fr.toml"
+    ))
+    .unwrap();
+    let strict = desk.path("strict.toml");
+    let destinations = "sink_classes = [\"file\", \"public\"]";
+    assert!(builtin.contains(destinations));
+    let demand = "sink_classes = [\"file\"]\nmask_method = \"solid\"\none_clear = true";
+    fs::write(&strict, builtin.replacen(destinations, demand, 1)).unwrap();
+    for (language, solid, clear) in [
+        (
+            "en",
+            "; by one colour",
+            "; one chosen person may stay clear",
+        ),
+        (
+            "fr",
+            " ; en aplat de couleur",
+            " ; une personne choisie peut rester en clair",
+        ),
+    ] {
+        let purpose = "comm.public_publication";
+        let show = ["rules", "show", purpose, "--lang", language];
+        let text = out(&desk.run(&show));
+        assert!(!text.contains(solid) && !text.contains(clear), "{text}");
+        let text = out(&desk.run(&[&show[..], &["--rules", &strict]].concat()));
+        assert!(
+            text.contains("persons+vehicles person, bicycle")
+                && text.contains(&format!("truck{solid}{clear}")),
+            "{text}"
+        );
+    }
     assert_eq!(
         desk.run(&["rules", "show", "nothing"]).status.code(),
         Some(1)

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether one frame may leave at the exit: what the purpose demands against what the stamps prove.
 
-use privacy_common::{DetectorUse, Mask, MaskStamp, Purpose, ScanStamp};
+use privacy_common::{DetectorUse, Mask, MaskMethod, MaskStamp, Purpose, ScanStamp};
 
 /// Longest time between the frame a detector looked at and the frame that leaves. A person walks half
 /// their own width in about this time, which is what a mask's padding covers.
 const MAX_SCAN_AGE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+/// Methods of a mask stamp that cannot be undone: a colour, a picture, or cells that keep a few levels.
+const METHODS: [&str; 4] = [SOLID, "image", "pixelate", "blur"];
+const SOLID: &str = "solid";
+
+/// Most cells across the longer side of a region that leave nobody recognisable.
+const MAX_CELLS: u32 = 8;
 
 /// Why a frame may not leave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +43,33 @@ pub enum Held {
     /// A class that must be masked was not looked for or not masked.
     #[error("the class \"{0}\" must be masked and was not looked for or not masked")]
     Class(String),
+    /// The mask was made by a method that can be undone, or by one that nobody knows.
+    #[error(
+        "the mask was made by the method \"{0}\", which hides nobody for sure; set mode=pixelate, blur, solid or image on wgpublur"
+    )]
+    Method(String),
+    /// The mask was made by another method than the purpose demands.
+    #[error(
+        "the purpose asks for a mask of one colour and this one was made by the method \"{0}\"; set mode=solid on wgpublur"
+    )]
+    NotSolid(String),
+    /// The mask leaves too much to see.
+    #[error(
+        "the mask leaves {0} cells across an object, and at most {MAX_CELLS} hide it; set cells={MAX_CELLS} or fewer on wgpublur"
+    )]
+    TooFine(u32),
+    /// More was left clear on purpose than the purpose allows.
+    #[error(
+        "{clear} object(s) were left clear and the purpose \"{purpose}\" allows {allowed}; set clear-track=0 and invert=false on wgpublur, or choose one single track where one person may stay clear"
+    )]
+    LeftClear {
+        /// Objects left clear.
+        clear: u32,
+        /// How many may be.
+        allowed: u32,
+        /// The purpose.
+        purpose: String,
+    },
     /// The purpose asks for the whole frame.
     #[error("the purpose asks for the whole frame to be masked")]
     NotWhole,
@@ -60,6 +94,7 @@ pub fn judge(
     if !same_moment(mask.pts, pts) {
         return Err(Held::Copied);
     }
+    made_well(purpose, mask)?;
     if mask.whole_frame {
         return Ok(());
     }
@@ -85,6 +120,29 @@ pub fn judge(
     Ok(())
 }
 
+/// Whether what was masked, be it the whole frame, was masked as the purpose demands, and nothing was left out.
+fn made_well(purpose: &Purpose, mask: &MaskStamp) -> Result<(), Held> {
+    if purpose.mask_method == MaskMethod::Solid && mask.method != SOLID {
+        return Err(Held::NotSolid(mask.method.clone()));
+    }
+    if !METHODS.contains(&mask.method.as_str()) {
+        return Err(Held::Method(mask.method.clone()));
+    }
+    if mask.cells > MAX_CELLS {
+        return Err(Held::TooFine(mask.cells));
+    }
+    // A whole frame is one of which nothing stays clear.
+    let allowed = u32::from(purpose.one_clear && !mask.whole_frame);
+    if mask.clear > allowed {
+        return Err(Held::LeftClear {
+            clear: mask.clear,
+            allowed,
+            purpose: purpose.purpose.clone(),
+        });
+    }
+    Ok(())
+}
+
 /// Whether a stamp speaks of this frame or of one close enough: `videorate` moves frames a little.
 fn same_moment(stamped: Option<gst::ClockTime>, frame: Option<gst::ClockTime>) -> bool {
     match (stamped, frame) {
@@ -98,7 +156,7 @@ fn same_moment(stamped: Option<gst::ClockTime>, frame: Option<gst::ClockTime>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use privacy_common::{MaskMethod, SinkClass};
+    use privacy_common::SinkClass;
 
     fn purpose(required_mask: Mask, classes: &[&str]) -> Purpose {
         Purpose {
@@ -131,6 +189,8 @@ mod tests {
     fn mask(classes: &[&str]) -> MaskStamp {
         MaskStamp {
             pts: NOW,
+            method: "pixelate".into(),
+            cells: 6,
             classes: classes.iter().map(|c| (*c).to_owned()).collect(),
             ..Default::default()
         }
@@ -175,6 +235,7 @@ mod tests {
         );
         let elsewhere = MaskStamp {
             pts: Some(gst::ClockTime::from_seconds(9)),
+            method: "solid".into(),
             whole_frame: true,
             ..Default::default()
         };
@@ -203,6 +264,8 @@ mod tests {
     fn a_whole_mask_satisfies_every_demand_and_nothing_else_satisfies_frame() {
         let whole = MaskStamp {
             pts: NOW,
+            method: "pixelate".into(),
+            cells: 6,
             whole_frame: true,
             ..Default::default()
         };
@@ -232,6 +295,8 @@ mod tests {
         counts.detector_use = DetectorUse::Statistics;
         let whole = MaskStamp {
             pts: NOW,
+            method: "pixelate".into(),
+            cells: 6,
             whole_frame: true,
             ..Default::default()
         };
@@ -253,5 +318,100 @@ mod tests {
             ),
             Err(Held::NotWhole)
         );
+    }
+
+    #[test]
+    fn b4_a_mask_that_can_be_undone_is_held() {
+        let public = purpose(Mask::Persons, &["person"]);
+        let seen = scan(&["person"]);
+        let judged = |method: &str, cells: u32, whole_frame: bool| {
+            let masked = MaskStamp {
+                method: method.into(),
+                cells,
+                whole_frame,
+                ..mask(&["*"])
+            };
+            judge(Some(&public), Some(&seen), Some(&masked), NOW)
+        };
+        for whole in [false, true] {
+            for (method, cells) in [("solid", 0), ("image", 0), ("pixelate", 8), ("blur", 1)] {
+                assert_eq!(judged(method, cells, whole), Ok(()), "{method}");
+            }
+            for method in ["gaussian", "", "Solid", "none", "pixelate\nsolid"] {
+                assert_eq!(judged(method, 6, whole), Err(Held::Method(method.into())));
+            }
+            for cells in [9, u32::MAX] {
+                assert_eq!(judged("pixelate", cells, whole), Err(Held::TooFine(cells)));
+            }
+        }
+    }
+
+    #[test]
+    fn b4_where_one_colour_is_demanded_nothing_else_leaves() {
+        let mut extract = purpose(Mask::Persons, &["person"]);
+        extract.mask_method = MaskMethod::Solid;
+        let seen = scan(&["person"]);
+        for whole_frame in [false, true] {
+            for method in ["pixelate", "blur", "gaussian", "image", "", "solid "] {
+                let masked = MaskStamp {
+                    method: method.into(),
+                    whole_frame,
+                    ..mask(&["*"])
+                };
+                let held = judge(Some(&extract), Some(&seen), Some(&masked), NOW).unwrap_err();
+                assert_eq!(held, Held::NotSolid(method.into()));
+                assert!(held.to_string().contains("mode=solid"), "{held}");
+            }
+            let masked = MaskStamp {
+                method: "solid".into(),
+                cells: 0,
+                whole_frame,
+                ..mask(&["*"])
+            };
+            assert_eq!(
+                judge(Some(&extract), Some(&seen), Some(&masked), NOW),
+                Ok(())
+            );
+        }
+    }
+
+    #[test]
+    fn b3_nothing_is_left_clear_but_the_one_person_who_may_be() {
+        let public = purpose(Mask::PersonsVehicles, &["person", "car"]);
+        let mut access = public.clone();
+        access.one_clear = true;
+        let seen = scan(&["person", "car"]);
+        let judged = |purpose: &Purpose, clear: u32, whole_frame: bool| {
+            let masked = MaskStamp {
+                clear,
+                whole_frame,
+                ..mask(&["*"])
+            };
+            judge(Some(purpose), Some(&seen), Some(&masked), NOW)
+        };
+        let left = |clear: u32, allowed: u32| {
+            Err(Held::LeftClear {
+                clear,
+                allowed,
+                purpose: "comm.public_publication".into(),
+            })
+        };
+        assert_eq!(judged(&public, 0, false), Ok(()));
+        assert_eq!(judged(&public, 1, false), left(1, 0));
+        assert_eq!(judged(&access, 1, false), Ok(()));
+        assert_eq!(judged(&access, 2, false), left(2, 1), "one, not several");
+        assert_eq!(
+            judged(&access, 1, true),
+            left(1, 0),
+            "a frame masked whole that leaves somebody clear is no such frame"
+        );
+        assert!(
+            judged(&public, 1, false)
+                .unwrap_err()
+                .to_string()
+                .contains("clear-track=0")
+        );
+        access.required_mask = Mask::None;
+        assert_eq!(judged(&access, 9, false), Ok(()), "clear images altogether");
     }
 }

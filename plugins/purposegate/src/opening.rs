@@ -154,7 +154,7 @@ pub fn refuse(
 
 /// The purpose event of a grant.
 pub fn purpose_event(grant: &Grant, session: &str) -> contract::Purpose {
-    use privacy_policy::{DetectorUse, Mask};
+    use privacy_policy::{DetectorUse, Mask, MaskMethod};
     let seconds = |s: u32| gst::ClockTime::from_seconds(s.into());
     contract::Purpose {
         session: session.to_owned(),
@@ -178,8 +178,11 @@ pub fn purpose_event(grant: &Grant, session: &str) -> contract::Purpose {
             Mask::Frame => contract::Mask::Frame,
         },
         mask_classes: grant.mask_classes.clone(),
-        mask_method: contract::MaskMethod::Any,
-        one_clear: false,
+        mask_method: match grant.mask_method {
+            MaskMethod::Any => contract::MaskMethod::Any,
+            MaskMethod::Solid => contract::MaskMethod::Solid,
+        },
+        one_clear: grant.one_clear,
         detector_use: match grant.detector_use {
             DetectorUse::None => contract::DetectorUse::None,
             DetectorUse::Mask => contract::DetectorUse::Mask,

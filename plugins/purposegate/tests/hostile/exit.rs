@@ -54,6 +54,7 @@ fn stamped(ms: u64) -> gst::Buffer {
     .write(buffer.make_mut());
     MaskStamp {
         classes: vec!["person".into()],
+        method: "pixelate".into(),
         pts,
         ..Default::default()
     }
