@@ -39,7 +39,8 @@ pub struct Purpose {
     pub one_clear: bool,
     /// What a detector may be used for.
     pub detector_use: DetectorUse,
-    /// Classes that may be detected or counted; empty where none may.
+    /// Classes that may be detected or counted; empty where none may. Those of `mask_classes` may be looked
+    /// for besides, to be masked.
     pub classes: Vec<String>,
     /// Floors for statistics; present when `detector_use` is [`DetectorUse::Statistics`].
     pub statistics: Option<StatisticsLimits>,

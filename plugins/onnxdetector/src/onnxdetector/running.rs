@@ -75,11 +75,10 @@ impl Running {
     /// Recomputes what is reported under a purpose.
     pub fn allow(&mut self, purpose: Option<&Purpose>) {
         let model = self.detector.model();
-        // What must be masked has to be found, whether or not it may be counted.
+        // What must be masked has to be found, whether or not it may be counted. A purpose that allows no
+        // class allows none, whatever the use: what is then not looked for is masked as part of the frame.
         let allowed = |label: &String| {
-            purpose.is_none_or(|p| {
-                p.classes.is_empty() || p.classes.contains(label) || p.mask_classes.contains(label)
-            })
+            purpose.is_none_or(|p| p.classes.contains(label) || p.mask_classes.contains(label))
         };
         self.classes = self
             .selected

@@ -401,7 +401,8 @@ fn the_purpose_limits_classes_but_never_those_to_mask() {
     for (classes, masked, expected) in [
         (&["car"][..], &[][..], &["car"][..]),
         (&["car"], &["person"], &["person", "car"]),
-        (&[], &["person"], &["person", "car"]),
+        (&[], &["person"], &["person"]),
+        (&[], &[], &[]),
         (&["boat"], &[], &[]),
     ] {
         let event = purpose(DetectorUse::Mask, classes, masked).to_event();
@@ -411,6 +412,52 @@ fn the_purpose_limits_classes_but_never_those_to_mask() {
         assert_eq!(found, expected);
         assert_eq!(seen.stamp.unwrap().classes, expected);
     }
+}
+
+#[test]
+fn a_purpose_that_allows_no_class_allows_none_whatever_the_use() {
+    let test = "a_purpose_that_allows_no_class_allows_none_whatever_the_use";
+    for (used_for, allowed) in [
+        ("statistics", DetectorUse::Statistics),
+        ("mask", DetectorUse::Search),
+        ("mask", DetectorUse::Mask),
+    ] {
+        let Some(t) = tiny(test, onnx::yolox(&person_and_car())) else {
+            return;
+        };
+        t.element.set_property_from_str("use", used_for);
+        let mut h = t.harness();
+        for (classes, masked, expected) in [
+            (&[][..], &[][..], &[][..]),
+            (&[], &["car"], &["car"]),
+            (&["person"], &[], &["person"]),
+        ] {
+            assert!(h.push_event(purpose(allowed, classes, masked).to_event()));
+            let seen = look(&mut h, frame(10, 0), SIDE, SIDE);
+            let found: Vec<_> = seen.boxes.iter().map(|d| d.class.as_str()).collect();
+            assert_eq!(found, expected, "{used_for}");
+            let stamp = seen.stamp.expect("looked at, for nothing");
+            assert_eq!(stamp.classes, expected, "{used_for}");
+        }
+    }
+}
+
+#[test]
+fn the_stamp_says_what_shape_of_frame_was_analysed() {
+    let test = "the_stamp_says_what_shape_of_frame_was_analysed";
+    let Some(t) = tiny(test, onnx::yolox(&person_and_car())) else {
+        return;
+    };
+    let mut h = t.harness();
+    let stamp = look(&mut h, frame(10, 0), SIDE, SIDE).stamp.unwrap();
+    assert_eq!((stamp.width, stamp.height, stamp.par), (SIDE, SIDE, (1, 1)));
+    // The same bytes as other pixels: half as high, and twice as high each.
+    let half = SIDE / 2;
+    h.set_src_caps_str(&format!(
+        "video/x-raw,format=RGB,width={SIDE},height={half},framerate=25/1,pixel-aspect-ratio=1/2"
+    ));
+    let stamp = look(&mut h, frame(10, 40), SIDE, half).stamp.unwrap();
+    assert_eq!((stamp.width, stamp.height, stamp.par), (SIDE, half, (1, 2)));
 }
 
 #[test]
