@@ -3,11 +3,12 @@
 //!
 //! ```sh
 //! cargo bench -p gst-plugin-wgpublur --bench element                 # everything, some minutes
-//! cargo bench -p gst-plugin-wgpublur --bench element -- rate copies  # some of: rate paced copies peers
+//! cargo bench -p gst-plugin-wgpublur --bench element -- rate copies  # some of: rate cost paced copies peers
 //! ```
 //!
 //! - `rate`: frames per second with the element, as a share of those with `identity` in its place, on 1080p
 //!   NV12 of which 10 boxes cover 5 %.
+//! - `cost`: time of a frame in the element when frames cost nothing to come by.
 //! - `paced`: CPU time of 100 regions on 4K NV12 at 30 frames a second, above that of `identity`.
 //! - `copies`: whether GStreamer or the element copies a frame.
 //! - `peers`: time of a frame in other elements that blur, where they are installed.
@@ -34,7 +35,7 @@ use crate::{
     scene::Scene,
 };
 
-const SECTIONS: [&str; 4] = ["rate", "paced", "copies", "peers"];
+const SECTIONS: [&str; 5] = ["rate", "cost", "paced", "copies", "peers"];
 
 /// Elements compared with each other: name, description, what its boxes must look like.
 type Leg = (&'static str, &'static str, Expected);
@@ -89,6 +90,12 @@ fn bench(is_quick: bool, is_asked: impl Fn(&str) -> bool) -> Result<()> {
     let (rounds, frames) = if is_quick { (1, 40) } else { (11, 320) };
     if is_asked("rate") {
         rate(folder.path(), rounds, frames)?;
+    }
+    if is_asked("cost") {
+        cost(
+            if is_quick { 1 } else { 5 },
+            if is_quick { 40 } else { 2000 },
+        )?;
     }
     if is_asked("paced") {
         paced(
@@ -148,46 +155,70 @@ fn rate(folder: &Path, rounds: usize, frames: u64) -> Result<()> {
          95 % of identity",
         frames - WARM_UP
     );
-    println!(
-        "{:<28}{:<10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}",
-        "source", "element", "frames/s", "ratio", "median", "p95", "p99", "pixels", "masked"
-    );
-    println!(
-        "{:<28}{:<10}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}",
-        "", "", "median", "", "µs", "µs", "µs", "µs", "%"
-    );
+    rate_heads();
     for (name, source) in sources(folder, &scene, frames)? {
-        let runs = in_turns(
-            &scene,
-            &source,
-            &[IDENTITY, PIXELATE, SOLID],
-            rounds,
-            frames,
-            false,
-        )?;
-        let of = |runs: &[Run], what: fn(&Run) -> f64| {
-            median(&runs.iter().map(what).collect::<Vec<_>>())
-        };
-        let bare = of(&runs[0], |r| r.rate);
-        for ((leg, ..), runs) in [IDENTITY, PIXELATE, SOLID].iter().zip(&runs) {
-            let inside: Vec<f64> = runs.iter().flat_map(|r| r.inside.clone()).collect();
-            let rate = of(runs, |r| r.rate);
-            println!(
-                "{name:<28}{leg:<10}{rate:>9.0}{:>9.3}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>8.2}",
-                rate / bare,
-                median(&inside),
-                percentile(&inside, 0.95),
-                percentile(&inside, 0.99),
-                of(runs, |r| r.own),
-                100.0 * of(runs, |r| r.share),
-            );
-        }
+        rates(name, &source, &scene, rounds, frames)?;
     }
-    println!(
-        "µs: from the pad before the element to the pad behind it, {} frames; pixels: by the element's own stats",
-        rounds as u64 * (frames - WARM_UP - 1)
-    );
     Ok(())
+}
+
+fn cost(rounds: usize, frames: u64) -> Result<()> {
+    let scene = Arc::new(Scene::ten_on_1080p());
+    println!(
+        "\ncost: the same with frames that lie in memory and go round, {rounds} rounds of {} frames in turns; its \
+         ratio is of frames that nobody made",
+        frames - WARM_UP
+    );
+    rate_heads();
+    rates("memory", &feed_source(&scene), &scene, rounds, frames)
+}
+
+fn rate_heads() {
+    for heads in [
+        [
+            "source", "element", "frames/s", "ratio", "median", "p95", "p99", "pixels", "masked",
+        ],
+        ["", "", "median", "", "µs", "µs", "µs", "µs", "%"],
+    ] {
+        let [source, element, figures @ ..] = heads;
+        print!("{source:<28}{element:<10}");
+        println!("{}", figures.map(|f| format!("{f:>9}")).concat());
+    }
+}
+
+/// Measures and prints the rows of one source; µs are from the pad before the element to the pad behind it,
+/// those on the pixels by the element's own account.
+fn rates(name: &str, source: &str, scene: &Arc<Scene>, rounds: usize, frames: u64) -> Result<()> {
+    let legs = [IDENTITY, PIXELATE, SOLID];
+    let runs = in_turns(scene, source, &legs, rounds, frames, false)?;
+    let bare = of(&runs[0], |r| r.rate);
+    for ((leg, ..), runs) in legs.iter().zip(&runs) {
+        let inside: Vec<f64> = runs.iter().flat_map(|r| r.inside.clone()).collect();
+        let rate = of(runs, |r| r.rate);
+        println!(
+            "{name:<28}{leg:<10}{rate:>9.0}{:>9.3}{:>9.1}{:>9.1}{:>9.1}{:>9.1}{:>9.2}",
+            rate / bare,
+            median(&inside),
+            percentile(&inside, 0.95),
+            percentile(&inside, 0.99),
+            of(runs, |r| r.own),
+            100.0 * of(runs, |r| r.share),
+        );
+    }
+    Ok(())
+}
+
+/// The median over the rounds.
+fn of(runs: &[Run], what: fn(&Run) -> f64) -> f64 {
+    median(&runs.iter().map(what).collect::<Vec<_>>())
+}
+
+/// Frames that lie in memory; see `run::feed`.
+fn feed_source(scene: &Scene) -> String {
+    format!(
+        "appsrc name=feed format=time max-buffers=2 caps=\"{}\"",
+        scene.caps()
+    )
 }
 
 /// Where frames come from, the cheapest last.
@@ -234,23 +265,17 @@ fn encode(clip: &Path) -> Result<()> {
 
 fn paced(rounds: usize, frames: u64) -> Result<()> {
     let scene = Arc::new(Scene::hundred_on_4k());
-    let source = format!(
-        "appsrc name=feed format=time max-buffers=2 caps=\"{}\"",
-        scene.caps()
-    );
     println!(
-        "\npaced: 4K NV12 at 30 frames/s, 100 moving boxes with tracks, 8 frames in turn; {rounds} rounds of {} \
+        "\npaced: 4K NV12 at 30 frames/s, 100 moving boxes with tracks, frames in memory; {rounds} rounds of {} \
          frames in turns; goal: less than 5 % of one core above identity",
         frames - WARM_UP
     );
     let legs = [IDENTITY, PIXELATE, SOLID];
-    let runs = in_turns(&scene, &source, &legs, rounds, frames, true)?;
+    let runs = in_turns(&scene, &feed_source(&scene), &legs, rounds, frames, true)?;
     println!(
         "{:<10}{:>12}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}",
         "element", "% of a core", "above", "median", "p95", "p99", "pixels", "masked"
     );
-    let of =
-        |runs: &[Run], what: fn(&Run) -> f64| median(&runs.iter().map(what).collect::<Vec<_>>());
     let bare = of(&runs[0], |r| r.cores);
     for ((leg, ..), runs) in legs.iter().zip(&runs) {
         let inside: Vec<f64> = runs.iter().flat_map(|r| r.inside.clone()).collect();

@@ -269,7 +269,8 @@ fn play(pipeline: &gst::Pipeline, last: u64, watch: &Mutex<Watch>) -> Result<f64
     }))
 }
 
-/// Feeds `appsrc name=feed`, where the pipeline has one, with frames that were painted before, eight in turn.
+/// Feeds `appsrc name=feed`, where the pipeline has one, with frames that were painted before and go round: at
+/// least eight, and more than any cache holds.
 fn feed(pipeline: &gst::Pipeline, scene: &Scene, frames: u64) -> Result<()> {
     let Some(feed) = pipeline.by_name("feed") else {
         return Ok(());
@@ -280,15 +281,17 @@ fn feed(pipeline: &gst::Pipeline, scene: &Scene, frames: u64) -> Result<()> {
     let pool = gst_video::VideoBufferPool::new();
     let mut config = pool.config();
     let caps = scene.info.to_caps()?;
-    config.set_params(Some(&caps), scene.info.size() as u32, 8, 8);
+    let size = scene.info.size();
+    let around = 8.max((64 << 20) / size) as u32;
+    config.set_params(Some(&caps), size as u32, around, around);
     pool.set_config(config)?;
     pool.set_active(true)?;
     {
         let mut fresh = Vec::new();
-        for number in 0..8 {
+        for number in 0..around {
             let mut buffer = pool.acquire_buffer(None)?;
             let pixels = buffer.get_mut().context("a pooled buffer has one owner")?;
-            crate::scene::paint(number, pixels.map_writable()?.as_mut_slice());
+            crate::scene::paint(number.into(), pixels.map_writable()?.as_mut_slice());
             fresh.push(buffer);
         }
     }
@@ -307,7 +310,7 @@ fn feed(pipeline: &gst::Pipeline, scene: &Scene, frames: u64) -> Result<()> {
                 };
                 if let Some(buffer) = buffer.get_mut() {
                     if at + 1 == frames {
-                        // What was masked eight frames ago would not show a mask of now.
+                        // What was masked a turn ago would not show a mask of now.
                         if let Ok(mut pixels) = buffer.map_writable() {
                             crate::scene::paint(at, pixels.as_mut_slice());
                         }
