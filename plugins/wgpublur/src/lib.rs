@@ -8,6 +8,7 @@
 
 mod backend;
 mod classes;
+mod file;
 mod frame;
 mod hold;
 mod notice;
@@ -17,6 +18,7 @@ mod session;
 mod settings;
 mod verdict;
 pub mod wgpublur;
+mod zones;
 
 pub use notice::{Event, Notice, NoticeError};
 pub use verdict::Reason;

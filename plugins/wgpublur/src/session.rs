@@ -190,7 +190,9 @@ impl Session {
             privacy_common::strip_detections(buffer);
         }
         let stamp = MaskStamp {
-            classes: self.classes.for_stamp(),
+            classes: self
+                .classes
+                .for_stamp(&ScanStamp::read(buffer).unwrap_or_default().classes),
             method: live.mode.nick().to_owned(),
             cells: mode.cells(),
             regions: match reason {

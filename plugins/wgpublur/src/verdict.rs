@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a frame needs, from its stamps, the purpose and the properties: thinking without pixels.
 
-use privacy_common::{Mask, Purpose, ScanStamp};
+use privacy_common::{Mask, MaskMethod, Purpose, ScanStamp};
 
 use crate::classes::Classes;
 
@@ -106,6 +106,16 @@ impl Demand {
         }
     }
 
+    /// Whether nothing but one colour will do.
+    pub fn is_solid_required(&self) -> bool {
+        matches!(self, Self::Declared(p) if p.required_mask != Mask::None && p.mask_method == MaskMethod::Solid)
+    }
+
+    /// Whether one chosen object of the required classes may stay clear.
+    pub fn allows_one_clear(&self) -> bool {
+        matches!(self, Self::Declared(p) if p.one_clear)
+    }
+
     /// Whether detections must not outlive the mask.
     pub fn strips_detections(&self) -> bool {
         match self {
@@ -172,7 +182,7 @@ pub fn judge(
     let sees = |class: &String| scan.classes.contains(class);
     let listed = match classes {
         // A detector that looks for nothing finds nobody.
-        Classes::Every => !scan.classes.is_empty(),
+        Classes::Every | Classes::EveryBut(_) => !scan.classes.is_empty(),
         Classes::Only(labels) => labels.iter().all(sees),
     };
     if !listed || !demand.required_classes().iter().all(sees) {
@@ -199,7 +209,7 @@ fn is_fresh(scan: &ScanStamp, pts: Option<gst::ClockTime>, max_age: gst::ClockTi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use privacy_common::{DetectorUse, MaskMethod, SinkClass};
+    use privacy_common::{DetectorUse, SinkClass};
 
     fn ms(t: u64) -> gst::ClockTime {
         gst::ClockTime::from_mseconds(t)

@@ -277,7 +277,10 @@ impl BaseTransformImpl for WgpuBlur {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings.lock().unwrap().clone();
-        let asked = Classes::parse(&settings.classes)
+        settings
+            .check()
+            .map_err(|err| gst::error_msg!(gst::ResourceError::Settings, ("{err}")))?;
+        let asked = Classes::parse(&settings.classes, &settings.exclude_classes)
             .map_err(|err| gst::error_msg!(gst::ResourceError::Settings, ("{err}")))?;
         let masker = Masker::open(settings.backend, &settings.device).map_err(|err| {
             let text = format!("properties \"backend\" and \"device\": {err}");
@@ -373,7 +376,7 @@ impl BaseTransformImpl for WgpuBlur {
             );
             return Err(gst::FlowError::Error);
         };
-        let live = self.settings.lock().unwrap().live;
+        let live = self.settings.lock().unwrap().live.clone();
         let pts = buffer.pts();
         // After a failure the session is not put back: what comes then is refused until a restart.
         let handled = session

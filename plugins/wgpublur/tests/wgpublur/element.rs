@@ -70,6 +70,8 @@ fn a_frame_with_nobody_on_it_leaves_as_it_came_but_stamped() {
                 method: "pixelate".into(),
                 cells: 6,
                 regions: 0,
+                clear: 0,
+                zones: 0,
                 whole_frame: false,
                 reason: String::new(),
                 share: 0.0,
