@@ -140,7 +140,7 @@ fn messages(bus: &gst::Bus) -> Vec<Message> {
     while let Some(message) = bus.pop_filtered(&[gst::MessageType::Element]) {
         match Message::try_from(message.structure().unwrap()) {
             Ok(message) => found.push(message),
-            Err(MessageError::Unknown) => {}
+            Err(MessageError::Unknown(_)) => {}
             Err(e) => panic!("{e}"),
         }
     }

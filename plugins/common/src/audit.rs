@@ -11,7 +11,10 @@
 
 use gst::prelude::*;
 
-use crate::{CONTRACT_VERSION, fields, fields::FieldError};
+use crate::{
+    CONTRACT_VERSION, fields,
+    fields::{FieldError, c_text},
+};
 
 /// Name of the structure of the downstream query.
 pub const AUDIT_QUERY: &str = "privacy-audit";
@@ -61,10 +64,10 @@ impl AuditRequest {
         gst::query::Custom::new(
             gst::Structure::builder(AUDIT_QUERY)
                 .field("version", CONTRACT_VERSION)
-                .field("session", &self.session)
-                .field("purpose", &self.purpose)
-                .field("operation", &self.operation)
-                .field("entry", &self.entry)
+                .field("session", &*c_text(&self.session))
+                .field("purpose", &*c_text(&self.purpose))
+                .field("operation", &*c_text(&self.operation))
+                .field("entry", &*c_text(&self.entry))
                 .field("exit-gate", false)
                 .field("counter", false)
                 .field("elements", "")
@@ -137,7 +140,7 @@ impl AuditAnswer {
         let s = query.structure_mut();
         match self {
             Self::Durable(index) => s.set("index", index),
-            Self::Failed(error) => s.set("error", error),
+            Self::Failed(error) => s.set("error", &*c_text(error)),
             Self::None => {}
         }
     }
@@ -186,7 +189,7 @@ impl Proof {
         gst::query::Custom::new(
             gst::Structure::builder(PROOF_QUERY)
                 .field("version", CONTRACT_VERSION)
-                .field("asked", session)
+                .field("asked", &*c_text(session))
                 .build(),
         )
     }
@@ -201,13 +204,13 @@ impl Proof {
     pub fn answer(&self, query: &mut gst::QueryRef) {
         let time = |t: Option<gst::ClockTime>| t.map_or(u64::MAX, gst::ClockTime::nseconds);
         let s = query.structure_mut();
-        s.set("session", &self.session);
-        s.set("stage", &self.stage);
+        s.set("session", &*c_text(&self.session));
+        s.set("stage", &*c_text(&self.stage));
         s.set("frames-in", self.frames_in);
         s.set("frames-out", self.frames_out);
         s.set("mask-failures", self.mask_failures);
         s.set("whole-masked", self.whole_masked);
-        s.set("root", &self.root);
+        s.set("root", &*c_text(&self.root));
         s.set("first-pts", time(self.first_pts));
         s.set("last-pts", time(self.last_pts));
     }
@@ -311,6 +314,46 @@ mod tests {
         assert!(Proof::read(&query).is_err(), "not answered yet");
         proof.answer(&mut query);
         assert_eq!(Proof::read(&query), Ok(proof));
+    }
+
+    #[test]
+    fn a_nul_in_a_text_breaks_nothing_and_cuts_nothing_off() {
+        gst::init().unwrap();
+        let request = AuditRequest {
+            session: "s\0t".into(),
+            purpose: "p\0".into(),
+            operation: "\0".into(),
+            entry: "{\0}".into(),
+        };
+        let mut query = request.to_query();
+        let read = AuditRequest::from_query(&query).unwrap().unwrap();
+        assert_eq!(read.session, "s\u{fffd}t");
+        assert_eq!(read.entry, "{\u{fffd}}");
+        PathNote {
+            elements: vec!["a\0b".into(), "c\nd".into()],
+            models: vec!["\0".into()],
+            ..Default::default()
+        }
+        .add_to(&mut query);
+        assert_eq!(
+            PathNote::read(&query).elements,
+            ["a\u{fffd}b", "c\u{fffd}d"]
+        );
+        AuditAnswer::Failed("disk \0 full".into()).write(&mut query);
+        assert_eq!(
+            AuditAnswer::read(&query, true),
+            AuditAnswer::Failed("disk \u{fffd} full".into())
+        );
+        let proof = Proof {
+            session: "s\0".into(),
+            stage: "\0exit".into(),
+            root: "a\0b".into(),
+            ..Default::default()
+        };
+        let mut query = Proof::query("s\0t");
+        assert_eq!(Proof::asked(&query).as_deref(), Some("s\u{fffd}t"));
+        proof.answer(&mut query);
+        assert_eq!(Proof::read(&query).unwrap().stage, "\u{fffd}exit");
     }
 
     #[test]

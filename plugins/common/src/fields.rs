@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reading the fields of a structure: all or nothing.
 
+use std::borrow::Cow;
+
 use gst::StructureRef;
 
 use crate::CONTRACT_VERSION;
@@ -54,6 +56,25 @@ pub fn split(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Joins a list. A separator inside a part would make two of it, so it becomes a replacement character.
 pub fn join(parts: &[String]) -> String {
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| part.replace([SEPARATOR, '\0'], "\u{fffd}"))
+        .collect();
     parts.join("\n")
+}
+
+/// Text for structures, messages, logs and queries, which are C strings and end at a NUL: each becomes a
+/// replacement character. Without this, setting a field of such a text panics.
+///
+/// ```
+/// assert_eq!(privacy_common::c_text("cam\0-12"), "cam\u{fffd}-12");
+/// ```
+pub fn c_text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }

@@ -33,6 +33,7 @@
 mod audit;
 mod detection;
 mod fields;
+pub mod message;
 mod privacy_metas;
 mod purpose;
 mod stamps;
@@ -40,6 +41,7 @@ pub mod tracker;
 
 pub use audit::{AUDIT_QUERY, AuditAnswer, AuditRequest, PROOF_QUERY, PathNote, Proof};
 pub use detection::{Detection, attach, detections, strip_detections};
+pub use fields::{FieldError, c_text};
 pub use privacy_metas::{carries_more_than_pixels, remove_clear_copies};
 pub use purpose::{
     DetectorUse, Mask, MaskMethod, PURPOSE_EVENT, Purpose, SinkClass, StatisticsLimits,

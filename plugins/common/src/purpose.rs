@@ -5,7 +5,10 @@ use std::fmt;
 
 use gst::prelude::*;
 
-use crate::{CONTRACT_VERSION, fields, fields::FieldError};
+use crate::{
+    CONTRACT_VERSION, fields,
+    fields::{FieldError, c_text},
+};
 
 /// Name of the event's structure.
 pub const PURPOSE_EVENT: &str = "privacy-purpose";
@@ -147,12 +150,12 @@ impl From<&Purpose> for gst::Structure {
     fn from(p: &Purpose) -> Self {
         let mut s = gst::Structure::builder(PURPOSE_EVENT)
             .field("version", CONTRACT_VERSION)
-            .field("session", &p.session)
-            .field("purpose", &p.purpose)
-            .field("mandate-digest", &p.mandate_digest)
-            .field("rules-version", &p.rules_version)
-            .field("camera", &p.camera)
-            .field("operator", &p.operator)
+            .field("session", &*c_text(&p.session))
+            .field("purpose", &*c_text(&p.purpose))
+            .field("mandate-digest", &*c_text(&p.mandate_digest))
+            .field("rules-version", &*c_text(&p.rules_version))
+            .field("camera", &*c_text(&p.camera))
+            .field("operator", &*c_text(&p.operator))
             .field("sink-class", p.sink_class.nick())
             .field("required-mask", p.required_mask.nick())
             .field("mask-classes", fields::join(&p.mask_classes))

@@ -8,7 +8,10 @@
 
 use gst::meta::CustomMeta;
 
-use crate::{CONTRACT_VERSION, fields, fields::FieldError};
+use crate::{
+    CONTRACT_VERSION, fields,
+    fields::{FieldError, c_text},
+};
 
 /// Name of the scan stamp's meta.
 pub const SCAN_META: &str = "PrivacyScan";
@@ -104,8 +107,8 @@ impl From<&ScanStamp> for gst::Structure {
     fn from(stamp: &ScanStamp) -> Self {
         gst::Structure::builder(SCAN_META)
             .field("version", CONTRACT_VERSION)
-            .field("detector", &stamp.detector)
-            .field("model", &stamp.model)
+            .field("detector", &*c_text(&stamp.detector))
+            .field("model", &*c_text(&stamp.model))
             .field("classes", fields::join(&stamp.classes))
             .field("threshold", stamp.threshold)
             .field("found", stamp.found)
@@ -148,13 +151,13 @@ impl From<&MaskStamp> for gst::Structure {
         gst::Structure::builder(MASK_META)
             .field("version", CONTRACT_VERSION)
             .field("classes", fields::join(&stamp.classes))
-            .field("method", &stamp.method)
+            .field("method", &*c_text(&stamp.method))
             .field("cells", stamp.cells)
             .field("regions", stamp.regions)
             .field("clear", stamp.clear)
             .field("zones", stamp.zones)
             .field("whole-frame", stamp.whole_frame)
-            .field("reason", &stamp.reason)
+            .field("reason", &*c_text(&stamp.reason))
             .field("share", stamp.share)
             .field("pts", stamp.pts.map_or(u64::MAX, gst::ClockTime::nseconds))
             .build()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Errors as the user reads them.
 
+use privacy_common::c_text;
 use privacy_register::{AppendError, KeyError, OpenError};
 
 use super::settings::Settings;
@@ -31,11 +32,8 @@ pub fn message(settings: &Settings, error: &JournalError) -> gst::ErrorMessage {
     let value = path
         .as_ref()
         .map_or_else(String::new, |path| path.display().to_string());
-    let text = c_text(&error.to_string());
+    // An error may quote what a request or a file held.
+    let error = error.to_string();
+    let text = c_text(&error);
     gst::error_msg!(code, ("{name}=\"{value}\": {text}"))
-}
-
-/// Text for messages, logs and answers, which are C strings: an error may quote what a request or a file held.
-pub fn c_text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

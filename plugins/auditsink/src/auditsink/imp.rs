@@ -47,7 +47,7 @@ use std::{
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
-use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof};
+use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof, c_text};
 
 use super::{
     fault,
@@ -251,7 +251,7 @@ impl AuditSink {
                 self.opened(opened);
             }
             Err(error) => {
-                let error = fault::c_text(&error);
+                let error = c_text(&error).into_owned();
                 gst::warning!(CAT, imp = self, "no entry: {error}");
                 AuditAnswer::Failed(error).write(query);
             }

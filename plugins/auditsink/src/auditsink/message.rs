@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Element messages named `auditsink`; the field `event` says which.
 
+use privacy_common::{
+    c_text,
+    message::{MessageError, event, field, text},
+};
+
 use crate::journal;
 
 /// Name of the structure of every message.
@@ -58,17 +63,6 @@ pub struct Checkpoint {
     pub checkpoint: String,
 }
 
-/// Why a structure is none of these messages.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MessageError {
-    /// It is a message of something else, or of a newer version of the element.
-    #[error("it is no message of auditsink known here")]
-    Unknown,
-    /// A field is missing or has another type.
-    #[error("field `{0}` is missing or has the wrong type")]
-    Field(&'static str),
-}
-
 impl From<journal::Opened> for Message {
     fn from(opened: journal::Opened) -> Self {
         Self::Opened(Opened {
@@ -109,24 +103,24 @@ impl From<&Message> for gst::Structure {
             Message::Opened(m) => builder
                 .field("event", "opened")
                 .field("index", m.index)
-                .field("session", &m.session)
-                .field("purpose", &m.purpose)
-                .field("operation", &m.operation)
+                .field("session", &*c_text(&m.session))
+                .field("purpose", &*c_text(&m.purpose))
+                .field("operation", &*c_text(&m.operation))
                 .build(),
             Message::Closed(m) => builder
                 .field("event", "closed")
                 .field("index", m.index)
                 .field("prior-index", m.prior_index)
-                .field("session", &m.session)
-                .field("sha256", &m.sha256)
+                .field("session", &*c_text(&m.session))
+                .field("sha256", &*c_text(&m.sha256))
                 .field("bytes", m.bytes)
                 .field("interrupted", m.interrupted)
                 .build(),
             Message::Checkpoint(m) => builder
                 .field("event", "checkpoint")
                 .field("size", m.size)
-                .field("root", &m.root)
-                .field("checkpoint", &m.checkpoint)
+                .field("root", &*c_text(&m.root))
+                .field("checkpoint", &*c_text(&m.checkpoint))
                 .build(),
         }
     }
@@ -136,10 +130,7 @@ impl TryFrom<&gst::StructureRef> for Message {
     type Error = MessageError;
 
     fn try_from(s: &gst::StructureRef) -> Result<Self, MessageError> {
-        if s.name() != MESSAGE {
-            return Err(MessageError::Unknown);
-        }
-        match text(s, "event")?.as_str() {
+        match event(s, MESSAGE)?.as_str() {
             "opened" => Ok(Self::Opened(Opened {
                 index: field(s, "index")?,
                 session: text(s, "session")?,
@@ -159,20 +150,9 @@ impl TryFrom<&gst::StructureRef> for Message {
                 root: text(s, "root")?,
                 checkpoint: text(s, "checkpoint")?,
             })),
-            _ => Err(MessageError::Unknown),
+            _ => Err(MessageError::Unknown(MESSAGE)),
         }
     }
-}
-
-fn field<'a, T: glib::value::FromValue<'a>>(
-    s: &'a gst::StructureRef,
-    name: &'static str,
-) -> Result<T, MessageError> {
-    s.get::<T>(name).map_err(|_| MessageError::Field(name))
-}
-
-fn text(s: &gst::StructureRef, name: &'static str) -> Result<String, MessageError> {
-    field::<&str>(s, name).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -214,7 +194,7 @@ mod tests {
         let other = gst::Structure::new_empty("level");
         assert_eq!(
             Message::try_from(other.as_ref()),
-            Err(MessageError::Unknown)
+            Err(MessageError::Unknown(MESSAGE))
         );
     }
 }

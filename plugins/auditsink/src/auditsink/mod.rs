@@ -9,7 +9,8 @@ mod message;
 mod settings;
 mod upstream;
 
-pub use message::{Checkpoint, Closed, MESSAGE, Message, MessageError, Opened};
+pub use message::{Checkpoint, Closed, MESSAGE, Message, Opened};
+pub use privacy_common::message::MessageError;
 
 glib::wrapper! {
     /// The sink that writes the register.

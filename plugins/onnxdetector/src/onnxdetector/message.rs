@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Element messages named `onnxdetector`; the field `event` says which.
 
+use privacy_common::{
+    c_text,
+    message::{MessageError, event, field, text, time},
+};
+
 /// Name of the structure of every message.
 pub const MESSAGE: &str = "onnxdetector";
 
@@ -41,29 +46,18 @@ pub struct InferenceFailed {
     pub error: String,
 }
 
-/// Why a structure is none of these messages.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MessageError {
-    /// It is a message of something else, or of a newer version of the element.
-    #[error("it is no message of onnxdetector known here")]
-    Unknown,
-    /// A field is missing or has another type.
-    #[error("field `{0}` is missing or has the wrong type")]
-    Field(&'static str),
-}
-
 impl From<&Message> for gst::Structure {
     fn from(message: &Message) -> Self {
         let builder = gst::Structure::builder(MESSAGE);
         match message {
             Message::Ready(m) => builder
                 .field("event", "ready")
-                .field("model-sha256", &m.model_sha256)
-                .field("decoder", &m.decoder)
-                .field("runtime-version", &m.runtime_version)
-                .field("active-provider", &m.active_provider)
-                .field("classes", m.classes.join("\n"))
-                .field("use", &m.used_for)
+                .field("model-sha256", &*c_text(&m.model_sha256))
+                .field("decoder", &*c_text(&m.decoder))
+                .field("runtime-version", &*c_text(&m.runtime_version))
+                .field("active-provider", &*c_text(&m.active_provider))
+                .field("classes", &*c_text(&m.classes.join("\n")))
+                .field("use", &*c_text(&m.used_for))
                 .build(),
             Message::InferenceFailed(m) => builder
                 .field("event", "inference-failed")
@@ -72,7 +66,7 @@ impl From<&Message> for gst::Structure {
                     m.timestamp.map_or(u64::MAX, gst::ClockTime::nseconds),
                 )
                 .field("consecutive", m.consecutive)
-                .field("error", &m.error)
+                .field("error", &*c_text(&m.error))
                 .build(),
         }
     }
@@ -82,10 +76,7 @@ impl TryFrom<&gst::StructureRef> for Message {
     type Error = MessageError;
 
     fn try_from(s: &gst::StructureRef) -> Result<Self, MessageError> {
-        if s.name() != MESSAGE {
-            return Err(MessageError::Unknown);
-        }
-        match text(s, "event")?.as_str() {
+        match event(s, MESSAGE)?.as_str() {
             "ready" => Ok(Self::Ready(Ready {
                 model_sha256: text(s, "model-sha256")?,
                 decoder: text(s, "decoder")?,
@@ -95,24 +86,13 @@ impl TryFrom<&gst::StructureRef> for Message {
                 used_for: text(s, "use")?,
             })),
             "inference-failed" => Ok(Self::InferenceFailed(InferenceFailed {
-                timestamp: gst::ClockTime::try_from(field::<u64>(s, "timestamp")?).ok(),
+                timestamp: time(s, "timestamp")?,
                 consecutive: field(s, "consecutive")?,
                 error: text(s, "error")?,
             })),
-            _ => Err(MessageError::Unknown),
+            _ => Err(MessageError::Unknown(MESSAGE)),
         }
     }
-}
-
-fn field<'a, T: glib::value::FromValue<'a>>(
-    s: &'a gst::StructureRef,
-    name: &'static str,
-) -> Result<T, MessageError> {
-    s.get::<T>(name).map_err(|_| MessageError::Field(name))
-}
-
-fn text(s: &gst::StructureRef, name: &'static str) -> Result<String, MessageError> {
-    field::<&str>(s, name).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -148,7 +128,7 @@ mod tests {
         let other = gst::Structure::new_empty("level");
         assert_eq!(
             Message::try_from(other.as_ref()),
-            Err(MessageError::Unknown)
+            Err(MessageError::Unknown(MESSAGE))
         );
     }
 }

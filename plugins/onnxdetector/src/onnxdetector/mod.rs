@@ -11,7 +11,8 @@ mod running;
 mod settings;
 mod status;
 
-pub use message::{InferenceFailed, MESSAGE, Message, MessageError, Ready};
+pub use message::{InferenceFailed, MESSAGE, Message, Ready};
+pub use privacy_common::message::MessageError;
 
 glib::wrapper! {
     /// See the [plugin](crate).
