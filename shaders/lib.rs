@@ -2,11 +2,12 @@
 //! Irreversible masks on raw video frames, on the GPU (WGSL) and on the CPU, with the same bits.
 //!
 //! ```
-//! use privacy_shaders::{Format, Frame, Mode, Region, Scratch, Seed, cpu};
+//! use privacy_shaders::{Format, Frame, Mode, Region, Scratch, Seed, Work, cpu};
 //! let mut pixels = vec![90u8; 64 * 48 * 3 / 2]; // one NV12 frame
 //! let mut frame = Frame::from_slice(Format::Nv12, 64, 48, &mut pixels, &[0, 64 * 48], &[64, 64])?;
-//! let face = Region { x: 10, y: 8, width: 20, height: 24, key: 7 };
-//! cpu::mask(&mut frame, &[face], Mode::Pixelate { cells: 6 }, Seed(1), &mut Scratch::default());
+//! let face = Region { x: 10, y: 8, width: 20, height: 24, key: 7, ..Region::default() };
+//! let work = Work { regions: &[face], ..Work::new(Mode::Pixelate { cells: 6 }, Seed(1)) };
+//! cpu::mask(&mut frame, &work, &mut Scratch::default());
 //! # Ok::<(), privacy_shaders::FrameError>(())
 //! ```
 //!
@@ -17,114 +18,117 @@
 //! Pixelation with many cells is not safe (McPherson, Shokri, Shmatikov 2016, arXiv:1609.00408:
 //! recognition well above chance at 14 cells across a face; Hill et al., PoPETs 2016(4): mosaiced text
 //! can be read back), so plates and text want [`Mode::Solid`]. [`Mode::Blur`] interpolates the very same
-//! levels and therefore tells no more than [`Mode::Pixelate`]; a Gaussian kernel, whose 8-bit form can
-//! be undone (arXiv:2512.16086), does not exist here.
+//! levels and therefore tells no more than [`Mode::Pixelate`]; [`Mode::Gaussian`], whose 8-bit form can
+//! be undone (arXiv:2512.16086), is for looks alone.
 //!
 //! **Noise** is HalfSipHash-2-4 under a secret [`Seed`], constant per (key, cell), in whole levels, so
 //! that neither averaging over frames nor rounding removes it. The grid is anchored to the region: a
-//! grid fixed to the frame would let a moving face be sampled at many offsets.
+//! grid fixed to the frame would let a moving face be sampled at many offsets. What a trembling box
+//! samples at many offsets is not shown either: the values of a region that is to be
+//! [remembered](Region::remember) are taken once per grid and [`Work::refresh`].
 //!
 //! **Overlaps.** Every cell is taken from the untouched frame before anything is written; then regions
 //! are written in the order given, so where two overlap the later one shows. Both backends do this.
 //!
-//! **Chroma** of 4:2:0 formats is masked over the same region, which is first grown outward to even
-//! coordinates. Padding bytes and alpha are overwritten too.
+//! **Chroma** of subsampled formats is masked over the same pixels as luma: regions are first grown
+//! outward to [`Format::alignment`]. Padding bytes and alpha are overwritten too.
 //!
-//! **Twins.** `cpu::x` mirrors `x.wgsl` line by line where that is possible. All arithmetic is in
-//! integers, and a test compares both bit by bit over every format and mode.
+//! **Twins.** `cpu::x` mirrors `x.wgsl` in what it computes. All arithmetic is in integers, and a test
+//! compares both bit by bit over every format and mode.
 #![forbid(unsafe_code)]
 
 pub mod cpu;
+mod format;
 mod frame;
 pub mod gpu;
+mod memory;
+mod picture;
 pub mod plan;
+mod region;
+mod runs;
 
 pub use cpu::Scratch;
-pub use frame::{Colorimetry, Format, Frame, FrameError, MAX_DIMENSION, Matrix, Plane, Range};
+pub use format::{Colorimetry, Format, Matrix, Range};
+pub use frame::{Frame, FrameError, MAX_DIMENSION, Plane};
+pub use memory::Memory;
+pub use picture::{PICTURE_SIDE, Picture};
+pub use region::{Rect, Region, Shape};
+pub use runs::Runs;
 
 /// Most cells along the longer side of a region.
 pub const MAX_CELLS: u32 = 64;
 
-/// A rectangle to mask, in pixels of the frame.
-///
-/// What lies outside the frame is ignored; an empty region masks nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Region {
-    /// Left edge.
-    pub x: u32,
-    /// Top edge.
-    pub y: u32,
-    /// Width.
-    pub width: u32,
-    /// Height.
-    pub height: u32,
-    /// Stable for as long as this is the same object: the noise of a cell depends on it.
-    pub key: u64,
-}
-
-impl Region {
-    /// The whole frame.
-    pub fn whole(width: u32, height: u32) -> Self {
-        Self {
-            width,
-            height,
-            ..Self::default()
-        }
-    }
-
-    /// The part inside a frame of `width` × `height`, grown outward to what `format` can mask: even
-    /// coordinates for 4:2:0. `None` when nothing is inside.
-    ///
-    /// These are exactly the pixels that a mask overwrites.
-    pub fn aligned(self, format: Format, width: u32, height: u32) -> Option<Self> {
-        let right = self.x.saturating_add(self.width).min(width);
-        let bottom = self.y.saturating_add(self.height).min(height);
-        if self.x >= right || self.y >= bottom {
-            return None;
-        }
-        let (mut x, mut y, mut right, mut bottom) = (self.x, self.y, right, bottom);
-        if format.is_subsampled() {
-            (x, y) = (x & !1, y & !1);
-            right = (right + (right & 1)).min(width);
-            bottom = (bottom + (bottom & 1)).min(height);
-        }
-        Some(Self {
-            x,
-            y,
-            width: right - x,
-            height: bottom - y,
-            key: self.key,
-        })
-    }
-}
-
-/// What a region is replaced with.
+/// What regions are replaced with. Numbers of cells are 1 to [`MAX_CELLS`] along the longer side of a
+/// region; values outside are moved inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// One colour. Nothing of the original is left.
-    Solid {
-        /// Alpha, red, green, blue from the most significant byte down. Alpha is used by formats that
-        /// have it.
-        argb: u32,
-    },
+pub enum Mode<'a> {
+    /// One colour, [`Work::fill`]. Nothing of the original is left.
+    Solid,
     /// Flat cells.
     Pixelate {
-        /// Most cells along the longer side, 1 to [`MAX_CELLS`]; values outside are moved inside.
+        /// Most cells along the longer side.
         cells: u32,
     },
     /// The cells of [`Mode::Pixelate`], interpolated: softer to look at, no more information.
     Blur {
-        /// Most cells along the longer side, 1 to [`MAX_CELLS`]; values outside are moved inside.
+        /// Most cells along the longer side.
         cells: u32,
+    },
+    /// As a Gaussian blur looks whose standard deviation is half of the longer side over `cells`. For
+    /// looks alone: 64 × 64 means of 8 bits without noise can be sharpened again.
+    Gaussian {
+        /// Cells of [`Mode::Blur`] that look about as soft.
+        cells: u32,
+    },
+    /// A picture, stretched over the region. Nothing of the original is left.
+    Image {
+        /// The picture.
+        picture: &'a Picture,
     },
 }
 
-impl Mode {
-    /// Most cells along the longer side of a region; 0 for a solid fill.
+impl Mode<'_> {
+    /// Most cells along the longer side of a region that tell something of it; 0 when nothing does.
     pub fn cells(self) -> u32 {
         match self {
-            Self::Solid { .. } => 0,
+            Self::Solid | Self::Image { .. } => 0,
             Self::Pixelate { cells } | Self::Blur { cells } => cells.clamp(1, MAX_CELLS),
+            Self::Gaussian { .. } => MAX_CELLS,
+        }
+    }
+}
+
+/// What to do with a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Regions in the order in which they are written.
+    pub regions: &'a [Region],
+    /// For [`Shape::Runs`].
+    pub runs: &'a [Runs],
+    /// What regions are replaced with that are not [`Region::solid`].
+    pub mode: Mode<'a>,
+    /// Colour of solid regions: alpha, red, green, blue from the most significant byte down. Alpha is
+    /// used by formats that have it.
+    pub fill: u32,
+    /// Secret of the noise.
+    pub seed: Seed,
+    /// Time of the frame in nanoseconds, on any clock that its stream keeps to.
+    pub now: u64,
+    /// How long the cells of [remembered](Region::remember) regions stay, in nanoseconds; 0 for never.
+    pub refresh: u64,
+}
+
+impl<'a> Work<'a> {
+    /// No regions, an opaque black fill, nothing remembered.
+    pub fn new(mode: Mode<'a>, seed: Seed) -> Self {
+        Self {
+            regions: &[],
+            runs: &[],
+            mode,
+            fill: 0xff00_0000,
+            seed,
+            now: 0,
+            refresh: 0,
         }
     }
 }
@@ -144,37 +148,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_are_cut_and_aligned_outward() {
-        let r = |x, y, width, height| Region {
-            x,
-            y,
-            width,
-            height,
-            key: 0,
-        };
-        let nv12 = |region: Region| region.aligned(Format::Nv12, 33, 17);
-        assert_eq!(nv12(r(3, 3, 1, 1)), Some(r(2, 2, 2, 2)));
-        assert_eq!(
-            nv12(r(31, 15, 9, 9)),
-            Some(r(30, 14, 3, 3)),
-            "odd edges stay inside"
-        );
-        assert_eq!(nv12(r(32, 16, 1, 1)), Some(r(32, 16, 1, 1)));
-        assert_eq!(nv12(r(33, 0, 5, 5)), None);
-        assert_eq!(nv12(r(4, 4, 0, 5)), None);
-        assert_eq!(
-            nv12(r(1, 1, u32::MAX, u32::MAX)),
-            Some(r(0, 0, 33, 17)),
-            "no overflow"
-        );
-        assert_eq!(
-            r(3, 3, 1, 1).aligned(Format::Bgrx, 33, 17),
-            Some(r(3, 3, 1, 1))
-        );
+    fn the_seed_is_not_printed() {
+        assert_eq!(format!("{:?}", Seed(0x1234)), "Seed(secret)");
+        let work = Work::new(Mode::Solid, Seed(0x1234));
+        assert!(!format!("{work:?}").contains("4660"));
     }
 
     #[test]
-    fn the_seed_is_not_printed() {
-        assert_eq!(format!("{:?}", Seed(0x1234)), "Seed(secret)");
+    fn modes_say_how_much_they_tell() {
+        assert_eq!(Mode::Solid.cells(), 0);
+        assert_eq!(Mode::Blur { cells: 99 }.cells(), 64);
+        assert_eq!(Mode::Pixelate { cells: 0 }.cells(), 1);
+        assert_eq!(Mode::Gaussian { cells: 6 }.cells(), 64);
     }
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Twin of `blur.wgsl`: cells interpolated between their centres (bilinear, in 16.16 fixed point).
 
-use crate::{MAX_CELLS, plan::Job};
+use super::{Lines, write_row};
+use crate::{
+    MAX_CELLS,
+    plan::{Job, Plan},
+};
 
 /// Samples that lie between the centres of the same two cells.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +29,20 @@ pub fn place(at: u32, n: u32, length: u32) -> (u32, u32) {
 /// Writes `job`, interpolated.
 pub fn blur(
     job: &Job,
+    plan: &Plan,
     plane: &mut [u8],
     stride: usize,
     values: &[u8],
-    fraction: &mut Vec<u8>,
-    segments: &mut Vec<Segment>,
+    lines: &mut Lines,
 ) {
     let channels = job.channels as usize;
+    let Lines {
+        line,
+        fraction,
+        segments,
+        ..
+    } = lines;
+    line.resize(job.width as usize * channels, 0);
     fraction.clear();
     segments.clear();
     for x in 0..job.width {
@@ -53,13 +64,14 @@ pub fn blur(
         for (out, (&a, &b)) in row.iter_mut().zip(upper.iter().zip(lower)) {
             *out = u32::from(a) * (256 - g) + u32::from(b) * g;
         }
-        let line = &mut plane[job.row(y, stride)];
         let row = &row[..per_row];
         match channels {
             1 => across::<1>(line, row, fraction, segments),
             2 => across::<2>(line, row, fraction, segments),
+            3 => across::<3>(line, row, fraction, segments),
             _ => across::<4>(line, row, fraction, segments),
         }
+        write_row(job, plan, y, plane, stride, line);
     }
 }
 

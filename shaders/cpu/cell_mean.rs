@@ -32,13 +32,24 @@ pub fn cell_mean(job: &Job, plane: &[u8], stride: usize, seed: Seed, values: &mu
             let width = edge(cx + 1, job.nx, job.width) - edge(cx, job.nx, job.width);
             let area = u64::from(width) * u64::from(bottom - top);
             let cell = cy * job.nx + cx;
-            let bits = noise(seed, job.key, cell) >> job.noise_bit;
+            let bits = match job.smooth {
+                0 => noise(seed, job.key, cell) >> job.noise_bit,
+                _ => 0,
+            };
             for channel in 0..channels {
-                values[cell as usize * channels + channel] = if channel as u32 == job.opaque {
-                    255
-                } else {
-                    level(quantise(sum[channel], area), bits >> (2 * channel))
+                // Of two bytes that share a value both have the noise of the first.
+                let (sum, area, channel_of_noise) = match job.pair as usize {
+                    first if channel == first || channel == first + 2 => {
+                        (sum[first] + sum[first + 2], 2 * area, first)
+                    }
+                    _ => (sum[channel], area, channel),
                 };
+                let value = match job.smooth {
+                    0 => level(quantise(sum, area), bits >> (2 * channel_of_noise)),
+                    _ => ((sum + area / 2) / area) as u8,
+                };
+                values[cell as usize * channels + channel] =
+                    value & job.keep[channel] | job.set[channel];
             }
         }
     }
@@ -62,6 +73,7 @@ fn add(sum: &mut [u64; 4], part: &[u8], channels: usize) {
             sum[0] += u64::from(part.iter().map(|&b| u32::from(b)).sum::<u32>());
         }
         2 => add_interleaved::<2>(sum, part),
+        3 => add_interleaved::<3>(sum, part),
         _ => add_interleaved::<4>(sum, part),
     }
 }

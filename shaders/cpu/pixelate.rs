@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Twin of `pixelate.wgsl`: flat cells.
+//! Flat cells.
 
-use crate::plan::{Job, edge};
+use super::{Lines, write_row};
+use crate::plan::{Job, Plan, edge};
 
 /// Writes the cells of `job`. All rows of a row of cells are alike, so one is made and copied.
-pub fn pixelate(job: &Job, plane: &mut [u8], stride: usize, values: &[u8], line: &mut Vec<u8>) {
+pub fn pixelate(
+    job: &Job,
+    plan: &Plan,
+    plane: &mut [u8],
+    stride: usize,
+    values: &[u8],
+    lines: &mut Lines,
+) {
     let channels = job.channels as usize;
-    line.resize((job.width * job.channels) as usize, 0);
+    let line = &mut lines.line;
+    line.resize(job.width as usize * channels, 0);
     for cy in 0..job.ny {
         for cx in 0..job.nx {
             let left = edge(cx, job.nx, job.width) as usize * channels;
@@ -21,7 +30,7 @@ pub fn pixelate(job: &Job, plane: &mut [u8], stride: usize, values: &[u8], line:
             }
         }
         for y in edge(cy, job.ny, job.height)..edge(cy + 1, job.ny, job.height) {
-            plane[job.row(y, stride)].copy_from_slice(line);
+            write_row(job, plan, y, plane, stride, line);
         }
     }
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Twin of `solid.wgsl`: one colour.
+//! One colour.
 
-use crate::plan::Job;
+use super::{Lines, write_row};
+use crate::plan::{Job, Plan};
 
 /// Fills `job` with its colour.
-pub fn solid(job: &Job, plane: &mut [u8], stride: usize, line: &mut Vec<u8>) {
-    line.clear();
-    let bytes = (job.width * job.channels) as usize;
-    // A colour repeats every 1, 2 or 4 bytes, so four bytes hold it whatever the format.
-    line.extend(job.fill.iter().cycle().take(bytes));
+pub fn solid(job: &Job, plan: &Plan, plane: &mut [u8], stride: usize, lines: &mut Lines) {
+    let channels = job.channels as usize;
+    lines.line.clear();
+    let bytes = job.width as usize * channels;
+    lines
+        .line
+        .extend(job.fill[..channels].iter().cycle().take(bytes));
     for y in 0..job.height {
-        plane[job.row(y, stride)].copy_from_slice(line);
+        write_row(job, plan, y, plane, stride, &lines.line);
     }
 }

@@ -11,8 +11,8 @@ use std::{
 
 use super::{Adapter, GpuError, Selection, context::Context};
 use crate::{
-    Frame, Mode, Region, Seed,
-    plan::{Job, Plan},
+    Format, Frame, Memory, Mode, Region, Seed, Work,
+    plan::{Job, Kind, Plan},
 };
 
 /// A device that has not answered for this long is taken for lost. A driver resets a hanging device
@@ -76,6 +76,7 @@ struct Buffers {
 pub struct Masker {
     context: Arc<Context>,
     plan: Plan,
+    memory: Memory,
     /// First word of each job.
     words: Vec<u32>,
     /// What goes to the device besides pixels.
@@ -90,6 +91,7 @@ impl Masker {
         let mut masker = Self {
             context: Context::get(selection)?,
             plan: Plan::default(),
+            memory: Memory::default(),
             words: Vec::new(),
             work: Vec::new(),
             buffers: None,
@@ -99,11 +101,15 @@ impl Masker {
             Frame::from_slice(crate::Format::Bgrx, 16, 16, &mut pixels, &[0], &[64])
         {
             for mode in [
-                Mode::Solid { argb: 0 },
+                Mode::Solid,
                 Mode::Pixelate { cells: 2 },
                 Mode::Blur { cells: 2 },
             ] {
-                masker.mask(&mut frame, &[Region::whole(16, 16)], mode, Seed(0))?;
+                let work = Work {
+                    regions: &[Region::whole(16, 16)],
+                    ..Work::new(mode, Seed(0))
+                };
+                masker.mask(&mut frame, &work)?;
             }
         }
         Ok(masker)
@@ -120,22 +126,27 @@ impl Masker {
         self.context.device.destroy();
     }
 
-    /// Masks `regions` of `frame` in place, with the same bits as [`crate::cpu::mask`].
+    /// Masks `work.regions` of `frame` in place, with the same bits as [`crate::cpu::mask`].
     ///
     /// On an error the frame is untouched, and must not be shown.
-    pub fn mask(
-        &mut self,
-        frame: &mut Frame<'_>,
-        regions: &[Region],
-        mode: Mode,
-        seed: Seed,
-    ) -> Result<(), GpuError> {
-        self.plan.make(frame, regions, mode);
-        if self.plan.jobs.is_empty() {
+    pub fn mask(&mut self, frame: &mut Frame<'_>, work: &Work<'_>) -> Result<(), GpuError> {
+        self.plan.make(frame, work, &mut self.memory);
+        self.plan.abandon(&mut self.memory);
+        let Some(first) = self.plan.jobs.first() else {
             return Ok(());
+        };
+        let kind = first.kind;
+        let plain = |j: &Job| {
+            let known = j.known == (kind == Kind::Solid);
+            j.kind == kind && j.is_box() && j.smooth == 0 && !j.remember && known
+        };
+        if is_new(frame.format()) || !self.plan.jobs.iter().all(plain) {
+            return Err(GpuError::Refused(
+                "these regions cannot be masked on the GPU yet".into(),
+            ));
         }
         self.context.check()?;
-        let result = self.mask_planned(frame, mode, seed);
+        let result = self.mask_planned(frame, kind, work.seed);
         if let Err(GpuError::Refused(_)) = result {
             // A lost device refuses everything and may not have said that it is lost.
             self.context.check()?;
@@ -146,15 +157,15 @@ impl Masker {
     fn mask_planned(
         &mut self,
         frame: &mut Frame<'_>,
-        mode: Mode,
+        kind: Kind,
         seed: Seed,
     ) -> Result<(), GpuError> {
         let words = self.lay_out(seed)?;
         // Taken out, so that buffers in an unknown state are not used again after an error.
         let buffers = self.buffers.take();
         let buffers = self.buffers_for(buffers, u64::from(words) * 4)?;
-        self.upload(&buffers, frame, mode)?;
-        self.run(&buffers, mode, words)?;
+        self.upload(&buffers, frame, kind)?;
+        self.run(&buffers, kind, words)?;
         self.download(&buffers, frame)?;
         self.buffers = Some(buffers);
         Ok(())
@@ -187,7 +198,7 @@ impl Masker {
                 first_value: job.first_value,
                 noise_bit: job.noise_bit,
                 key: halves(job.key),
-                opaque: job.opaque,
+                opaque: job.set.iter().position(|&b| b == 255).unwrap_or(4) as u32,
                 fill: job.fill,
                 reserved: [0; 2],
             }));
@@ -216,7 +227,7 @@ impl Masker {
     /// The buffers of the last frame, or larger ones. They never shrink.
     fn buffers_for(&self, old: Option<Buffers>, pixels: u64) -> Result<Buffers, GpuError> {
         let work = self.work.len() as u64;
-        let values = 4 * u64::from(self.plan.values.max(1));
+        let values = 4 * (self.plan.values.len() as u64).max(1);
         if let Some(old) = old {
             if pixels <= old.pixels_size && work <= old.work_size && values <= old.values_size {
                 return Ok(old);
@@ -294,9 +305,9 @@ impl Masker {
     }
 
     /// Packs work and pixels into the upload buffer and unmaps it. A solid fill needs no pixels.
-    fn upload(&self, buffers: &Buffers, frame: &Frame<'_>, mode: Mode) -> Result<(), GpuError> {
-        let pixels = match mode {
-            Mode::Solid { .. } => 0,
+    fn upload(&self, buffers: &Buffers, frame: &Frame<'_>, kind: Kind) -> Result<(), GpuError> {
+        let pixels = match kind {
+            Kind::Solid => 0,
             _ => self.pixel_bytes(),
         };
         let refused = |err: wgpu::MapRangeError| GpuError::Refused(err.to_string());
@@ -323,7 +334,7 @@ impl Masker {
     }
 
     /// Copies, computes, copies back, and waits until both mappable buffers are mapped again.
-    fn run(&self, buffers: &Buffers, mode: Mode, words: u32) -> Result<(), GpuError> {
+    fn run(&self, buffers: &Buffers, kind: Kind, words: u32) -> Result<(), GpuError> {
         let context = &*self.context;
         let bytes = self.pixel_bytes();
         let (read, write) = (Mapping::default(), Mapping::default());
@@ -341,12 +352,12 @@ impl Masker {
                 0,
                 self.work.len() as u64,
             );
-            let paint = match mode {
-                Mode::Solid { .. } => &context.solid,
-                Mode::Pixelate { .. } => &context.pixelate,
-                Mode::Blur { .. } => &context.blur,
+            let paint = match kind {
+                Kind::Solid => &context.solid,
+                Kind::Flat => &context.pixelate,
+                Kind::Interpolated => &context.blur,
             };
-            let has_cells = !matches!(mode, Mode::Solid { .. });
+            let has_cells = kind != Kind::Solid;
             if has_cells {
                 encoder.copy_buffer_to_buffer(
                     &buffers.upload,
@@ -471,6 +482,12 @@ fn pitch(job: &Job) -> u32 {
 
 fn job_words(job: &Job) -> u64 {
     u64::from(pitch(job)) * u64::from(job.height)
+}
+
+/// Whether the shaders do not know the samples of a format.
+fn is_new(format: Format) -> bool {
+    use Format as F;
+    matches!(format, F::Yuy2 | F::Uyvy | F::P010 | F::Rgb | F::Bgr)
 }
 
 fn halves(value: u64) -> [u32; 2] {

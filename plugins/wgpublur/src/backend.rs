@@ -2,7 +2,7 @@
 //! Who masks: the GPU, the CPU, or the CPU once the GPU has failed.
 
 use privacy_shaders::{
-    Frame, Mode, Region, Scratch, Seed, cpu,
+    Frame, Mode, Region, Scratch, Seed, Work, cpu,
     gpu::{self, GpuError, Selection},
 };
 
@@ -88,19 +88,28 @@ impl Masker {
         &mut self,
         frame: &mut Frame<'_>,
         regions: &[Region],
-        mode: Mode,
+        mode: Mode<'_>,
+        fill: u32,
     ) -> Result<Outcome, GpuError> {
+        let work = Work {
+            regions,
+            fill,
+            ..Work::new(mode, self.seed)
+        };
         let Some(gpu) = &mut self.gpu else {
-            cpu::mask(frame, regions, mode, self.seed, &mut self.scratch);
+            cpu::mask(frame, &work, &mut self.scratch);
             return Ok(Outcome::AsAsked);
         };
-        match gpu.mask(frame, regions, mode, self.seed) {
+        match gpu.mask(frame, &work) {
             Ok(()) => Ok(Outcome::AsAsked),
             Err(err) if self.gpu_or_nothing => Err(err),
             Err(err) => {
                 self.gpu = None;
-                let whole = Region::whole(frame.width(), frame.height());
-                cpu::mask(frame, &[whole], mode, self.seed, &mut self.scratch);
+                let work = Work {
+                    regions: &[Region::whole(frame.width(), frame.height())],
+                    ..work
+                };
+                cpu::mask(frame, &work, &mut self.scratch);
                 Ok(Outcome::TookOver(err.to_string()))
             }
         }
@@ -110,7 +119,7 @@ impl Masker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use privacy_shaders::Format;
+    use privacy_shaders::{Format, Shape};
 
     /// A masker on any adapter, which then breaks. `None`, said aloud, without one.
     fn broken(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
@@ -139,6 +148,9 @@ mod tests {
         width: 4,
         height: 4,
         key: 1,
+        shape: Shape::Box,
+        solid: false,
+        remember: false,
     };
 
     #[test]
@@ -152,11 +164,14 @@ mod tests {
         assert_eq!(masker.name(), "gpu");
         let mut pixels = [200u8; 16 * 16 * 4];
         let mut frame = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]).unwrap();
-        let mode = Mode::Solid { argb: 0 };
-        let outcome = masker.mask(&mut frame, &[FACE], mode).unwrap();
+        let mode = Mode::Solid;
+        let outcome = masker.mask(&mut frame, &[FACE], mode, 0).unwrap();
         assert!(matches!(outcome, Outcome::TookOver(_)));
         assert_eq!((masker.name(), masker.adapter()), ("cpu", None));
-        assert_eq!(masker.mask(&mut frame, &[FACE], mode), Ok(Outcome::AsAsked));
+        assert_eq!(
+            masker.mask(&mut frame, &[FACE], mode, 0),
+            Ok(Outcome::AsAsked)
+        );
         assert!(
             pixels
                 .as_chunks::<4>()
@@ -175,11 +190,7 @@ mod tests {
         let mut pixels = [200u8; 16 * 16 * 4];
         let mut frame = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]).unwrap();
         for _ in 0..2 {
-            assert!(
-                masker
-                    .mask(&mut frame, &[FACE], Mode::Solid { argb: 0 })
-                    .is_err()
-            );
+            assert!(masker.mask(&mut frame, &[FACE], Mode::Solid, 0).is_err());
         }
     }
 }

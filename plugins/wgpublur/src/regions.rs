@@ -24,11 +24,18 @@ pub fn regions(
     let mut regions = Vec::with_capacity(objects.len());
     let mut area = 0u64;
     for object in objects {
-        let Some(region) = padded(object, padding).aligned(format, width, height) else {
+        let region = padded(object, padding);
+        let Some(rect) = region.aligned(format, false, width, height) else {
             continue;
         };
-        area += u64::from(region.width) * u64::from(region.height);
-        regions.push(region);
+        area += u64::from(rect.width) * u64::from(rect.height);
+        regions.push(Region {
+            x: rect.x as i32,
+            y: rect.y as i32,
+            width: rect.width,
+            height: rect.height,
+            ..region
+        });
     }
     let frame = u64::from(width) * u64::from(height);
     (area <= MAX_FRAMES * frame).then_some(regions)
@@ -47,7 +54,8 @@ pub fn share(regions: &[Region], width: u32, height: u32) -> f64 {
 /// Pixels in the union of regions: for each strip between two horizontal edges, the length of the
 /// union of the intervals in it.
 fn covered(regions: &[Region]) -> u64 {
-    let mut edges: Vec<u32> = regions.iter().flat_map(|r| [r.y, r.y + r.height]).collect();
+    let bottom_of = |r: &Region| r.y.saturating_add_unsigned(r.height);
+    let mut edges: Vec<i32> = regions.iter().flat_map(|r| [r.y, bottom_of(r)]).collect();
     edges.sort_unstable();
     edges.dedup();
     let mut by_left: Vec<&Region> = regions.iter().collect();
@@ -55,16 +63,16 @@ fn covered(regions: &[Region]) -> u64 {
     let mut pixels = 0;
     for strip in edges.windows(2) {
         let (top, bottom) = (strip[0], strip[1]);
-        let (mut length, mut reached) = (0u64, 0u32);
+        let (mut length, mut reached) = (0u64, 0i32);
         for r in by_left
             .iter()
-            .filter(|r| r.y <= top && bottom <= r.y + r.height)
+            .filter(|r| r.y <= top && bottom <= bottom_of(r))
         {
-            let right = r.x + r.width;
-            length += u64::from(right.saturating_sub(reached.max(r.x)));
+            let right = r.x.saturating_add_unsigned(r.width);
+            length += u64::from(right.saturating_sub(reached.max(r.x)).max(0).unsigned_abs());
             reached = reached.max(right);
         }
-        pixels += length * u64::from(bottom - top);
+        pixels += length * u64::from(bottom.abs_diff(top));
     }
     pixels
 }
@@ -83,11 +91,12 @@ fn padded(object: &Object, padding: f64) -> Region {
     let bottom = f64::from(y) + f64::from(height) + side(height, each);
     // `as` saturates: a box larger than any frame stays one.
     Region {
-        x: left as u32,
-        y: top as u32,
+        x: left as i32,
+        y: top as i32,
         width: (right - left) as u32,
         height: (bottom - top) as u32,
         key: object.key,
+        ..Region::default()
     }
 }
 
@@ -103,13 +112,14 @@ mod tests {
         }
     }
 
-    fn region(x: u32, y: u32, width: u32, height: u32) -> Region {
+    fn region(x: i32, y: i32, width: u32, height: u32) -> Region {
         Region {
             x,
             y,
             width,
             height,
             key: 3,
+            ..Region::default()
         }
     }
 
@@ -130,7 +140,7 @@ mod tests {
         );
         assert_eq!(of([0, 0, 10, 10], 2.0, 0.0), region(0, 0, 30, 30));
         let huge = of([u32::MAX, u32::MAX, u32::MAX, u32::MAX], 2.0, 9.0);
-        assert!(huge.aligned(Format::Nv12, 64, 64).is_some());
+        assert!(huge.aligned(Format::Nv12, false, 64, 64).is_some());
     }
 
     #[test]

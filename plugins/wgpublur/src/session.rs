@@ -178,7 +178,10 @@ impl Session {
             let info = &stream.info;
             let mut mapped = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
             let mut view = frame::view(&mut mapped, info)?;
-            if let Outcome::TookOver(why) = self.masker.mask(&mut view, &regions, mode)? {
+            if let Outcome::TookOver(why) =
+                self.masker
+                    .mask(&mut view, &regions, mode, live.fill_color)?
+            {
                 reason = reason.or(Some(Reason::BackendFailure));
                 took_over = Some(why);
             }
@@ -267,7 +270,7 @@ impl Session {
         }
     }
 
-    fn mode(&self, live: &Live) -> privacy_shaders::Mode {
+    fn mode(&self, live: &Live) -> privacy_shaders::Mode<'static> {
         let cells = if self.demand.is_mask_required() {
             live.cells.min(MAX_CELLS_BY_PURPOSE)
         } else {
@@ -275,9 +278,7 @@ impl Session {
         };
         match live.mode {
             // The shaders know no picture and no Gaussian: nothing of the original is left.
-            Mode::Solid | Mode::Gaussian | Mode::Image => privacy_shaders::Mode::Solid {
-                argb: live.fill_color,
-            },
+            Mode::Solid | Mode::Gaussian | Mode::Image => privacy_shaders::Mode::Solid,
             Mode::Pixelate => privacy_shaders::Mode::Pixelate { cells },
             Mode::Blur => privacy_shaders::Mode::Blur { cells },
         }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The CPU twin against the oracle, and what a mask tells.
 
-use privacy_shaders::{Format, Mode, Region, Scratch, Seed, cpu};
+use privacy_shaders::{Format, Mode, Region, Scratch, Seed, Work, cpu};
 
-use crate::support::{MODES, Picture, SEED, SIZES, oracle, region, region_lists};
+use crate::support::{MODES, Picture, SEED, SIZES, halves, oracle, region, region_lists, work};
 
 #[test]
 fn the_cpu_twin_agrees_with_the_oracle() {
@@ -40,11 +40,14 @@ fn nothing_outside_the_aligned_regions_changes() {
             for regions in region_lists(w, h) {
                 let found = picture.on_cpu(&regions, Mode::Pixelate { cells: 6 });
                 let mut inside = vec![false; picture.data.len()];
-                for r in regions.iter().filter_map(|r| r.aligned(format, w, h)) {
+                for r in regions
+                    .iter()
+                    .filter_map(|r| r.aligned(format, false, w, h))
+                {
                     for plane in 0..format.planes() {
-                        let half = if plane > 0 { 2 } else { 1 };
-                        for y in r.y / half..(r.y + r.height).div_ceil(half) {
-                            for x in r.x / half..(r.x + r.width).div_ceil(half) {
+                        let (across, down) = halves(format, plane);
+                        for y in r.y / down..(r.y + r.height).div_ceil(down) {
+                            for x in r.x / across..(r.x + r.width).div_ceil(across) {
                                 for c in 0..format.channels(plane) {
                                     inside[picture.at(plane, x, y, c)] = true;
                                 }
@@ -72,8 +75,8 @@ fn the_output_is_a_function_of_the_cell_levels_alone() {
             // 6 x 5 cells of 10 x 9 or 10 pixels. Bytes of the same channel change places within a
             // cell, so every mean stays and nearly every byte changes.
             for plane in 0..format.planes() {
-                let half = if plane > 0 { 2 } else { 1 };
-                let (pw, ph) = (w / half, h / half);
+                let (across, down) = halves(format, plane);
+                let (pw, ph) = (w / across, h / down);
                 for c in 0..format.channels(plane) {
                     for cy in 0..5 {
                         let (top, bottom) = (cy * ph / 5, (cy + 1) * ph / 5);
@@ -130,14 +133,11 @@ fn noise_is_constant_for_a_key_and_differs_between_keys_and_seeds() {
     let mode = Mode::Pixelate { cells: 6 };
     let of = |key, seed| {
         let mut out = picture.clone();
-        let whole = region(0, 0, 64, 64, key);
-        cpu::mask(
-            &mut out.frame(),
-            &[whole],
-            mode,
-            seed,
-            &mut Scratch::default(),
-        );
+        let work = Work {
+            regions: &[region(0, 0, 64, 64, key)],
+            ..Work::new(mode, seed)
+        };
+        cpu::mask(&mut out.frame(), &work, &mut Scratch::default());
         out.data
     };
     assert!(of(1, SEED) == of(1, SEED));
@@ -155,7 +155,7 @@ fn scratch_of_another_frame_changes_nothing() {
             let picture = Picture::noise(Format::I420, w, h, pad, 9);
             let regions = &region_lists(w, h)[6];
             let mut out = picture.clone();
-            cpu::mask(&mut out.frame(), regions, mode, SEED, &mut scratch);
+            cpu::mask(&mut out.frame(), &work(regions, mode), &mut scratch);
             assert!(out == picture.on_cpu(regions, mode));
         }
     }
