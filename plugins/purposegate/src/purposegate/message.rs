@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the gate says on the bus: an element message named `purposegate`.
 
+use privacy_common::c_text;
 use privacy_policy::Refusal;
 
 /// Name of the message's structure.
@@ -76,10 +77,10 @@ impl From<&Message> for gst::Structure {
                 expires_at,
             } => builder
                 .field("event", "opened")
-                .field("session", session)
-                .field("purpose", purpose)
+                .field("session", &*c_text(session))
+                .field("purpose", &*c_text(purpose))
                 .field("entry", entry)
-                .field("expires-at", expires_at),
+                .field("expires-at", &*c_text(expires_at)),
             Message::Refused {
                 session,
                 code,
@@ -89,20 +90,20 @@ impl From<&Message> for gst::Structure {
                 recorded,
             } => builder
                 .field("event", "refused")
-                .field("session", session)
-                .field("code", code)
-                .field("message-en", message_en)
-                .field("message-fr", message_fr)
-                .field("legal-ref", legal_ref)
+                .field("session", &*c_text(session))
+                .field("code", &*c_text(code))
+                .field("message-en", &*c_text(message_en))
+                .field("message-fr", &*c_text(message_fr))
+                .field("legal-ref", &*c_text(legal_ref))
                 .field("recorded", recorded),
             Message::Expired { session, reason } => builder
                 .field("event", "expired")
-                .field("session", session)
-                .field("reason", reason),
+                .field("session", &*c_text(session))
+                .field("reason", &*c_text(reason)),
             Message::Held { session, reason } => builder
                 .field("event", "held")
-                .field("session", session)
-                .field("reason", reason),
+                .field("session", &*c_text(session))
+                .field("reason", &*c_text(reason)),
         }
         .build()
     }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use glib::prelude::*;
 use gst::prelude::*;
+use privacy_common::c_text;
 use privacy_policy::{Refusal, SinkClass};
 
 use super::{DenyAction, Language, Sink, Stage};
@@ -164,7 +165,9 @@ impl Settings {
             Language::Auto if french_locale() => format!("{fr} / {en}"),
             Language::Auto => format!("{en} / {fr}"),
         };
-        format!("{}: {text} ({})", refusal.code, refusal.legal_ref)
+        let text = format!("{}: {text} ({})", refusal.code, refusal.legal_ref);
+        // It may quote what a file holds.
+        c_text(&text).into_owned()
     }
 }
 

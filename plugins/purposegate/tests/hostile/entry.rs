@@ -230,11 +230,13 @@ fn a_fifo_a_folder_or_an_empty_file_is_refused_and_blocks_nobody() {
     assert!(made.success());
     std::fs::write(site.path("empty"), "").unwrap();
     std::fs::write(site.path("binary"), [0xff, 0, 0x80, 7].repeat(1000)).unwrap();
+    // An error that quotes this name holds a NUL, where C strings end.
+    std::fs::write(site.path("nul"), "\"a\\u0000b\" = 1\n").unwrap();
     std::fs::write(site.path("huge"), vec![b'a'; 3 << 20]).unwrap();
     std::os::unix::fs::symlink(site.path("nowhere"), site.path("dangling")).unwrap();
     let good = site.mandate(&Site::form("vp.live_view.public_road"));
     for property in ["mandate", "trusted-keys", "rules-file"] {
-        for bad in ["fifo", ".", "empty", "binary", "huge", "dangling"] {
+        for bad in ["fifo", ".", "empty", "binary", "nul", "huge", "dangling"] {
             if (property, bad) == ("trusted-keys", ".") {
                 // A folder of keys is what it takes.
                 continue;
