@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 
 use gst::prelude::*;
+use privacy_common::c_text;
 
 use super::{claims::Claims, stream::Job};
 use crate::{
@@ -54,8 +55,12 @@ impl Settings {
                   / propriété `config` : lecture de « {path} » impossible ; y nommer un fichier de site lisible")
             )
         })?;
-        let site = Site::parse(&text)
-            .map_err(|error| gst::error_msg!(Settings, ("property `config`: {path}: {error}")))?;
+        let site = Site::parse(&text).map_err(|error| {
+            // It may quote the file.
+            let error = error.to_string();
+            let error = c_text(&error);
+            gst::error_msg!(Settings, ("property `config`: {path}: {error}"))
+        })?;
         if self.min_count < ABSOLUTE_MIN_COUNT {
             let value = self.min_count;
             let error = LimitsError::MinCount { value };

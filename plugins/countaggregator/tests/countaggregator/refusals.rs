@@ -70,12 +70,13 @@ fn bad_properties_and_site_files_refuse_to_start() {
     };
     assert_eq!(starts(&|_| {}), "");
     let bad = site("[[camera]]\nname = \"cam-12\"\nalert-threshold = 3\n");
+    let nul = site("[[camera]]\nname = \"cam-12\"\n\"a\\u0000b\" = 3\n");
     type Case<'a> = (&'a dyn Fn(&gst::Element), &'a [&'a str]);
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         (
             &|e| e.set_property("config", "/dev/zero"),
             &["`config`", "/dev/zero", "plain file"],
@@ -95,6 +96,10 @@ fn bad_properties_and_site_files_refuse_to_start() {
         (
             &|e| e.set_property("config", bad.path().to_str().unwrap()),
             &["line 3, column 1", "alert-threshold", "ligne 3"],
+        ),
+        (
+            &|e| e.set_property("config", nul.path().to_str().unwrap()),
+            &["line 3, column 1", "a\u{fffd}b"],
         ),
         (
             &|e| e.set_property("min-count", 2u32),

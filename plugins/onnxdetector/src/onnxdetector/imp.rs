@@ -30,7 +30,7 @@ use std::sync::{LazyLock, Mutex};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::subclass::prelude::*;
-use privacy_common::{DetectorUse, PathNote, Purpose};
+use privacy_common::{DetectorUse, PathNote, Purpose, c_text};
 
 use super::{
     ExecutionProvider, InferenceFailed, Message, Ready, Use, frame, log::CAT, running::Running,
@@ -97,6 +97,7 @@ impl OnnxDetector {
         error: String,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         running.failures += 1;
+        let error = c_text(&error).into_owned();
         let consecutive = running.failures;
         self.status.lock().unwrap().failures += 1;
         self.post(&Message::InferenceFailed(InferenceFailed {
@@ -212,6 +213,8 @@ impl BaseTransformImpl for OnnxDetector {
         let running = Running::load(&settings, library.as_ref().and_then(|l| l.parent()));
         let running = Box::new(running.map_err(|e| {
             let text = e.to_string();
+            // It may quote the label file or the model.
+            let text = c_text(&text);
             match e {
                 LoadError::Biometrics { .. } => {
                     gst::error_msg!(gst::ResourceError::NotAuthorized, ("{text}"))
