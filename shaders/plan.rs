@@ -5,9 +5,8 @@
 use std::ops::Range;
 
 use crate::{
-    Format, Frame, Mode, PICTURE_SIDE, Picture, Rect, Region, Shape, Work,
+    Format, Frame, Mode, PICTURE_SIDE, Picture, Rect, Region, Runs, Shape, Work,
     memory::{Id, Memory, Recall},
-    runs::band_rows,
 };
 
 /// Shortest side of a cell, in luma samples. A grid finer than this would leave a small region nearly
@@ -239,7 +238,7 @@ impl Plan {
             let (across, down) = format.subsampling(plane);
             // The region begins at a multiple of the alignment, so this is exact on the left and top.
             let (width, height) = format.plane_size(plane, rect.width, rect.height);
-            let band_rows = band_rows(frame.interlaced()) >> down;
+            let band_rows = Runs::band_rows(frame.interlaced()) >> down;
             let constants = format.constants(plane);
             let mut job = Job {
                 kind,
@@ -325,35 +324,34 @@ impl Plan {
         work: &Work<'_>,
     ) -> Option<u32> {
         let (width, height, interlaced) = (frame.width(), frame.height(), frame.interlaced());
-        let runs = match region.shape {
+        match region.shape {
             Shape::Box => return Some(NO_OUTLINE),
-            Shape::Ellipse => None,
-            Shape::Runs(index) => match work.runs.get(index as usize) {
-                Some(runs) if runs.fits(width, height, interlaced) => Some(runs),
-                // Rather too much than nothing.
-                _ => return Some(NO_OUTLINE),
-            },
-        };
-        let rows = band_rows(interlaced);
+            Shape::Runs(index)
+                if !work
+                    .runs
+                    .get(index as usize)
+                    .is_some_and(|runs| runs.fits(width, height, interlaced)) =>
+            {
+                return Some(NO_OUTLINE);
+            }
+            Shape::Runs(_) | Shape::Ellipse => {}
+        }
+        let rows = Runs::band_rows(interlaced);
         let (first_span, outline) = (self.spans.len(), self.bands.len() as u32);
-        let (left, right) = (rect.x, rect.x + rect.width);
         self.bands.push(first_span as u32);
         for band in rect.y / rows..(rect.y + rect.height).div_ceil(rows) {
-            let mut push = |first: u32, end: u32| {
-                let (first, end) = (first.max(left), end.min(right));
-                if first < end {
-                    self.spans.push([first - left, end - left]);
-                }
-            };
-            match runs {
-                Some(runs) => runs.band(band).iter().for_each(|&[a, b]| push(a, b)),
-                None => {
-                    if let Some((a, b)) = region.ellipse_span(band * rows, (band + 1) * rows) {
-                        // `as` saturates; the even pixel after the last one is cut with the rest.
-                        push(a as u32 & !1, (b as u32).saturating_add(1) & !1);
-                    }
-                }
-            }
+            let spans = &mut self.spans;
+            region.spans(
+                rect,
+                work.runs,
+                width,
+                height,
+                interlaced,
+                band,
+                |first, end| {
+                    spans.push([first - rect.x, end - rect.x]);
+                },
+            );
             self.bands.push(self.spans.len() as u32);
         }
         (self.spans.len() > first_span).then_some(outline)

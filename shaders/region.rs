@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is masked: rectangles, and the part of them that is written.
 
-use crate::{Format, Frame};
+use crate::{Format, Frame, Runs};
 
 /// A rectangle inside a frame, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,9 +96,50 @@ impl Region {
         )
     }
 
+    /// Calls `span` with the first pixel and the last + 1 of each piece of a row that a mask overwrites, in
+    /// order, in every row of `rect` that lies in band `band` of the frame (see [`Runs::band_rows`]; a
+    /// [`Shape::Box`] is the same in all of them). `rect` is the region [aligned](Region::aligned) to the
+    /// frame of `width` × `height`.
+    #[expect(clippy::too_many_arguments, reason = "the frame is told by its sizes")]
+    pub fn spans(
+        &self,
+        rect: Rect,
+        runs: &[Runs],
+        width: u32,
+        height: u32,
+        interlaced: bool,
+        band: u32,
+        mut span: impl FnMut(u32, u32),
+    ) {
+        let (left, right) = (rect.x, rect.x + rect.width);
+        let mut push = |first: u32, end: u32| {
+            let (first, end) = (first.max(left), end.min(right));
+            if first < end {
+                span(first, end);
+            }
+        };
+        match self.shape {
+            Shape::Box => push(left, right),
+            Shape::Ellipse => {
+                let rows = Runs::band_rows(interlaced);
+                if let Some((a, b)) = self.ellipse_span(band * rows, (band + 1) * rows) {
+                    // `as` saturates; the even pixel after the last one is cut with the rest.
+                    push(a as u32 & !1, (b as u32).saturating_add(1) & !1);
+                }
+            }
+            Shape::Runs(index) => match runs.get(index as usize) {
+                Some(runs) if runs.fits(width, height, interlaced) => {
+                    runs.band(band).iter().for_each(|&[a, b]| push(a, b));
+                }
+                // Rather too much than nothing.
+                _ => push(left, right),
+            },
+        }
+    }
+
     /// First and last pixel + 1 that its ellipse touches in the rows from `top` to before `bottom`, in
     /// pixels of the frame and not cut at its edges; `None` where it touches none.
-    pub(crate) fn ellipse_span(&self, top: u32, bottom: u32) -> Option<(f64, f64)> {
+    fn ellipse_span(&self, top: u32, bottom: u32) -> Option<(f64, f64)> {
         let (a, b) = (f64::from(self.width) / 2.0, f64::from(self.height) / 2.0);
         let (cx, cy) = (f64::from(self.x) + a, f64::from(self.y) + b);
         // The row that comes nearest to the centre is the widest.

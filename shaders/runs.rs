@@ -17,12 +17,12 @@ pub struct Runs {
     spans: Vec<[u32; 2]>,
 }
 
-/// Rows of a band.
-pub(crate) fn band_rows(interlaced: bool) -> u32 {
-    if interlaced { 4 } else { 2 }
-}
-
 impl Runs {
+    /// Rows of a band: bands are counted from the top of a frame, and the last one may have fewer.
+    pub fn band_rows(interlaced: bool) -> u32 {
+        if interlaced { 4 } else { 2 }
+    }
+
     /// Every pixel that a polygon touches in a frame of `width` × `height`. The corners are in pixels
     /// of the frame and may lie outside; the polygon closes by itself, may cross itself (what it winds
     /// around is inside) and may be concave. One without an area touches at most a line of pixels. A
@@ -95,7 +95,7 @@ impl Runs {
 
     /// How many pixels these are.
     pub fn pixels(&self) -> u64 {
-        let rows = band_rows(self.interlaced);
+        let rows = Self::band_rows(self.interlaced);
         (0..self.bands.len().saturating_sub(1) as u32)
             .map(|band| {
                 let rows = rows.min(self.height - band * rows);
@@ -125,7 +125,7 @@ impl Runs {
     /// Calls `make` for each band with the spans so far, to which it adds, and its first and last
     /// row + 1.
     fn each_band(&mut self, mut make: impl FnMut(&mut Vec<[u32; 2]>, u32, u32)) {
-        let rows = band_rows(self.interlaced);
+        let rows = Self::band_rows(self.interlaced);
         let mut top = 0;
         self.bands.push(0);
         while top < self.height {
@@ -302,7 +302,7 @@ mod tests {
                 .collect();
             let mut runs = Runs::default();
             runs.polygon(&corners, width, height, round % 2 == 0);
-            let rows = band_rows(runs.interlaced);
+            let rows = Runs::band_rows(runs.interlaced);
             let mut covered = 0;
             for y in 0..height {
                 for x in 0..width {

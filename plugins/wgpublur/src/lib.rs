@@ -8,16 +8,20 @@
 
 mod backend;
 mod classes;
+mod clear;
 mod file;
 mod frame;
 mod hold;
+mod motion;
 mod notice;
 mod pictures;
 mod regions;
+mod replacement;
 mod session;
 mod settings;
 mod verdict;
 pub mod wgpublur;
+mod what;
 mod zones;
 
 pub use notice::{Event, Notice, NoticeError};

@@ -1,19 +1,388 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From objects to regions: padding, and when the whole frame is cheaper and safer.
+//! From objects and zones to the regions of a frame: padding, outlines, and when the whole frame is cheaper
+//! and safer.
+//!
+//! Written in this order, so that what must not be seen at all lies on top: what surrounds the clear boxes
+//! (`invert`), objects, objects in one colour (plates, text), zones.
 
-use privacy_shaders::{Format, Region};
+use std::sync::Arc;
 
-use crate::hold::Object;
+use privacy_shaders::{Format, Rect, Region, Runs, Shape};
+
+use crate::{hold::Object, settings::Live, verdict::Demand, wgpublur, what::What, zones::Zone};
 
 /// Added above a box, as a share of its height, besides the padding: detectors cut hair and hats.
 const HEADROOM: f64 = 0.1;
+
+/// Least padding of what carries text, unless none is asked for: a plate's box that is cut by 15 % at each
+/// end still covers every letter, 0.15 / 0.7 = 0.214.
+const TEXT_PADDING: f64 = 0.25;
 
 /// When regions add up to more than this many frames, the whole frame is masked instead: it shows
 /// less and bounds the work, whatever a broken detector sends.
 const MAX_FRAMES: u64 = 4;
 
-/// Regions of `objects` on a frame, grown by `padding` (share of a box's size, on each side).
-/// `None` when there is so much of them that the whole frame has to be masked.
+/// Key of what is masked because of no object. Those of objects begin at 1.
+const NO_OBJECT: u64 = 0;
+
+/// The frames that regions are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canvas {
+    /// Layout of the samples.
+    pub format: Format,
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Two fields, row by row.
+    pub interlaced: bool,
+}
+
+/// There are more regions than are masked one by one: the whole frame has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooMany;
+
+/// The view of a camera that zones were made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct View {
+    canvas: Canvas,
+    camera: String,
+    preset: Arc<str>,
+    is_known: bool,
+}
+
+/// The regions of a frame. Kept from frame to frame, it allocates nothing once it has warmed up.
+///
+/// For each frame: [`Regions::look`], then [`Regions::draw`] or [`Regions::whole`], then
+/// [`Regions::regions`] and [`Regions::runs`] for [`privacy_shaders::Work`].
+#[derive(Debug, Default)]
+pub struct Regions {
+    view: Option<View>,
+    regions: Vec<Region>,
+    /// One for each zone, and after them what surrounds the clear boxes.
+    runs: Vec<Runs>,
+    zones: Vec<Region>,
+    solid: Vec<Region>,
+    sweep: Sweep,
+}
+
+/// Memory of [`Regions::share`].
+#[derive(Debug, Default)]
+struct Sweep {
+    /// Rectangles and their regions, from top to bottom.
+    rects: Vec<(Rect, Region)>,
+    edges: Vec<u32>,
+    spans: Vec<[u32; 2]>,
+}
+
+impl Regions {
+    /// Looks up what the camera sees on frames of this kind, and makes its zones ready; only when
+    /// something has changed it does any work. The camera is that of the properties, else the purpose's.
+    ///
+    /// `false` for a view that the file of zones does not know: the whole frame has to be masked.
+    #[must_use]
+    pub fn look(
+        &mut self,
+        canvas: Canvas,
+        what: &What,
+        demand: &Demand,
+        preset: &Arc<str>,
+    ) -> bool {
+        let camera = match (&what.camera, demand) {
+            (Some(camera), _) => camera,
+            (None, Demand::Declared(purpose)) => &*purpose.camera,
+            (None, _) => "",
+        };
+        if let Some(v) = &self.view
+            && v.canvas == canvas
+            && v.camera == camera
+            && v.preset == *preset
+        {
+            return v.is_known;
+        }
+        let zones = match &what.zones {
+            None => Some(&[][..]),
+            Some(zones) => zones.view(camera, preset),
+        };
+        self.set_zones(canvas, zones.unwrap_or_default());
+        let is_known = zones.is_some();
+        self.view = Some(View {
+            canvas,
+            camera: camera.to_owned(),
+            preset: Arc::clone(preset),
+            is_known,
+        });
+        is_known
+    }
+
+    fn set_zones(&mut self, canvas: Canvas, zones: &[Zone]) {
+        let Canvas {
+            width,
+            height,
+            interlaced,
+            ..
+        } = canvas;
+        self.runs.resize_with(zones.len() + 1, Runs::default);
+        self.zones.clear();
+        for (index, (zone, runs)) in zones.iter().zip(&mut self.runs).enumerate() {
+            let corners = zone.in_pixels(width, height);
+            runs.polygon(&corners, width, height, interlaced);
+            // The polygon's own rectangle, so that no more rows are gone through than it has.
+            let [mut left, mut top] = [f64::from(width), f64::from(height)];
+            let [mut right, mut bottom] = [0.0f64; 2];
+            for [x, y] in corners {
+                (left, top) = (left.min(x), top.min(y));
+                (right, bottom) = (right.max(x), bottom.max(y));
+            }
+            // One pixel more on each side: a polygon along a pixel's edge touches it.
+            let outward = [left - 1.0, top - 1.0, right + 1.0, bottom + 1.0];
+            self.zones.push(Region {
+                // There are at most `zones::MAX_ZONES`.
+                shape: Shape::Runs(index as u32),
+                solid: true,
+                ..rectangle(outward, NO_OBJECT)
+            });
+        }
+    }
+
+    /// Draws the objects, each with whether it is filled with one colour, and the zones. With `clear`,
+    /// everything else is masked too, but for these rectangles.
+    pub fn draw<'a>(
+        &mut self,
+        objects: impl Iterator<Item = (&'a Object, bool)>,
+        clear: Option<&[Rect]>,
+        live: &Live,
+    ) -> Result<(), TooMany> {
+        self.regions.clear();
+        self.solid.clear();
+        let Some(View { canvas, .. }) = self.view else {
+            return Err(TooMany);
+        };
+        let Canvas {
+            format,
+            width,
+            height,
+            interlaced,
+        } = canvas;
+        if let (Some(clear), Some(runs)) = (clear, self.runs.last_mut()) {
+            runs.except(width, height, clear, interlaced);
+            self.regions.push(Region {
+                shape: Shape::Runs(self.zones.len() as u32),
+                key: NO_OBJECT,
+                remember: true,
+                ..Region::whole(width, height)
+            });
+        }
+        let mut area = 0u64;
+        for (object, solid) in objects {
+            let region = outline(object, solid, live, canvas);
+            // What lies outside the frame needs no mask.
+            let Some(rect) = region.aligned(format, interlaced, width, height) else {
+                continue;
+            };
+            area += pixels(rect);
+            if solid {
+                self.solid.push(region);
+            } else {
+                self.regions.push(region);
+            }
+        }
+        if area > MAX_FRAMES * u64::from(width) * u64::from(height) {
+            return Err(TooMany);
+        }
+        self.regions.append(&mut self.solid);
+        self.regions.extend(&self.zones);
+        Ok(())
+    }
+
+    /// Draws the whole frame, and the zones.
+    pub fn whole(&mut self) {
+        self.regions.clear();
+        if let Some(View { canvas, .. }) = self.view {
+            self.regions.push(Region {
+                key: NO_OBJECT,
+                remember: true,
+                ..Region::whole(canvas.width, canvas.height)
+            });
+        }
+        self.regions.extend(&self.zones);
+    }
+
+    /// In the order in which they are written.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Those that the regions speak of.
+    pub fn runs(&self) -> &[Runs] {
+        &self.runs
+    }
+
+    /// How many of the regions are zones, for a mask stamp.
+    pub fn zones(&self) -> u32 {
+        self.zones.len() as u32
+    }
+
+    /// How many of the regions are none, for a mask stamp.
+    pub fn others(&self) -> u32 {
+        // Bounded by `hold::MAX_OBJECTS`.
+        self.regions.len().saturating_sub(self.zones.len()) as u32
+    }
+
+    /// Share of the frame that the regions cover, 0 to 1, overlaps counted once: exactly the pixels that
+    /// are written.
+    pub fn share(&mut self) -> f64 {
+        let Some(View { canvas, .. }) = self.view else {
+            return 0.0;
+        };
+        let covered = self.sweep.covered(&self.regions, &self.runs, canvas);
+        covered as f64 / (f64::from(canvas.width) * f64::from(canvas.height))
+    }
+}
+
+impl Sweep {
+    /// Pixels in the union of regions: for each strip between two edges, the length of the union of the
+    /// spans in it.
+    fn covered(&mut self, regions: &[Region], runs: &[Runs], canvas: Canvas) -> u64 {
+        let Canvas {
+            format,
+            width,
+            height,
+            interlaced,
+        } = canvas;
+        self.rects.clear();
+        self.edges.clear();
+        let band = Runs::band_rows(interlaced);
+        for region in regions {
+            let Some(rect) = region.aligned(format, interlaced, width, height) else {
+                continue;
+            };
+            let (top, bottom) = (rect.y, rect.y + rect.height);
+            self.edges.extend([top, bottom]);
+            if region.shape != Shape::Box {
+                let first = top / band + 1;
+                self.edges
+                    .extend((first..bottom.div_ceil(band)).map(|b| b * band));
+            }
+            self.rects.push((rect, *region));
+        }
+        self.edges.sort_unstable();
+        self.edges.dedup();
+        self.rects.sort_unstable_by_key(|(rect, _)| rect.y);
+        // Those that the strips have reached and not left, in front.
+        let (mut live, mut next) = (0, 0);
+        let mut pixels = 0;
+        for strip in self.edges.windows(2) {
+            let (top, bottom) = (strip[0], strip[1]);
+            while self.rects.get(next).is_some_and(|(rect, _)| rect.y <= top) {
+                self.rects.swap(live, next);
+                (live, next) = (live + 1, next + 1);
+            }
+            self.spans.clear();
+            let mut i = 0;
+            while i < live {
+                let (rect, region) = self.rects[i];
+                if rect.y + rect.height <= top {
+                    live -= 1;
+                    self.rects.swap(i, live);
+                    continue;
+                }
+                region.spans(
+                    rect,
+                    runs,
+                    canvas.width,
+                    canvas.height,
+                    interlaced,
+                    top / band,
+                    |a, b| {
+                        self.spans.push([a, b]);
+                    },
+                );
+                i += 1;
+            }
+            self.spans.sort_unstable();
+            let (mut length, mut reached) = (0u64, 0u32);
+            for &[left, right] in &self.spans {
+                length += u64::from(right.saturating_sub(reached.max(left)));
+                reached = reached.max(right);
+            }
+            pixels += length * u64::from(bottom - top);
+        }
+        pixels
+    }
+}
+
+fn pixels(rect: Rect) -> u64 {
+    u64::from(rect.width) * u64::from(rect.height)
+}
+
+/// The region of an object: its box with its padding, or the ellipse around that.
+fn outline(object: &Object, solid: bool, live: &Live, canvas: Canvas) -> Region {
+    let box_only = rectangle(padded(object, solid, live, canvas), object.key);
+    let region = Region {
+        solid,
+        remember: true,
+        ..box_only
+    };
+    match live.shape {
+        wgpublur::Shape::Box => region,
+        // Through the corners: √2 times as wide and high. Whole pixels on both sides alike, because an
+        // ellipse around another centre would not hold the corners.
+        wgpublur::Shape::Ellipse => {
+            let more = |side: u32| {
+                let each = f64::from(side) * (std::f64::consts::SQRT_2 - 1.0) / 2.0;
+                each.ceil() as u32
+            };
+            let (across, down) = (more(region.width), more(region.height));
+            Region {
+                x: region.x.saturating_sub_unsigned(across),
+                y: region.y.saturating_sub_unsigned(down),
+                width: region.width.saturating_add(2 * across),
+                height: region.height.saturating_add(2 * down),
+                shape: Shape::Ellipse,
+                ..region
+            }
+        }
+    }
+}
+
+/// Left, top, right and bottom of an object with its padding.
+fn padded(object: &Object, solid: bool, live: &Live, canvas: Canvas) -> [f64; 4] {
+    let [left, top, right, bottom] = object.rect;
+    // Whoever asks for no padding at all gets none.
+    let (share, headroom) = if live.padding > 0.0 {
+        let least = if solid { TEXT_PADDING } else { 0.0 };
+        (live.padding.max(least), HEADROOM)
+    } else {
+        (0.0, 0.0)
+    };
+    let pixels = f64::from(live.padding_pixels);
+    let [across, down] = object.size.map(|side| side * share + pixels);
+    let above = down + object.size[1] * headroom;
+    // Beyond a frame's size away from the frame nothing shows.
+    let (width, height) = (f64::from(canvas.width), f64::from(canvas.height));
+    [
+        (left - across).clamp(-width, 2.0 * width),
+        (top - above).clamp(-height, 2.0 * height),
+        (right + across).clamp(-width, 2.0 * width),
+        (bottom + down).clamp(-height, 2.0 * height),
+    ]
+}
+
+/// Whole pixels, outward. The edges lie within some frames' size.
+fn rectangle([left, top, right, bottom]: [f64; 4], key: u64) -> Region {
+    let (x, y) = (left.floor(), top.floor());
+    Region {
+        x: x as i32,
+        y: y as i32,
+        width: (right.ceil() - x) as u32,
+        height: (bottom.ceil() - y) as u32,
+        key,
+        ..Region::default()
+    }
+}
+
+/// Box regions of `objects` on a frame that is not interlaced; `None` when there is too much of them.
 pub fn regions(
     objects: &[Object],
     padding: f64,
@@ -21,152 +390,40 @@ pub fn regions(
     width: u32,
     height: u32,
 ) -> Option<Vec<Region>> {
-    let mut regions = Vec::with_capacity(objects.len());
-    let mut area = 0u64;
-    for object in objects {
-        let region = padded(object, padding);
-        let Some(rect) = region.aligned(format, false, width, height) else {
-            continue;
-        };
-        area += u64::from(rect.width) * u64::from(rect.height);
-        regions.push(Region {
-            x: rect.x as i32,
-            y: rect.y as i32,
-            width: rect.width,
-            height: rect.height,
-            ..region
-        });
-    }
-    let frame = u64::from(width) * u64::from(height);
-    (area <= MAX_FRAMES * frame).then_some(regions)
+    let mut drawn = Regions::on(format, width, height);
+    let live = Live {
+        padding,
+        ..crate::settings::Settings::default().live
+    };
+    let objects = objects.iter().map(|o| (o, false));
+    drawn.draw(objects, None, &live).ok()?;
+    Some(drawn.regions)
 }
 
-/// Share of a frame that aligned regions cover, 0 to 1, overlaps counted once.
+/// Share of a frame that such regions cover.
 pub fn share(regions: &[Region], width: u32, height: u32) -> f64 {
-    let frame = f64::from(width) * f64::from(height);
-    if frame > 0.0 {
-        covered(regions) as f64 / frame
-    } else {
-        0.0
-    }
+    let mut drawn = Regions::on(Format::Rgbx, width, height);
+    drawn.regions.extend(regions);
+    drawn.share()
 }
 
-/// Pixels in the union of regions: for each strip between two horizontal edges, the length of the
-/// union of the intervals in it.
-fn covered(regions: &[Region]) -> u64 {
-    let bottom_of = |r: &Region| r.y.saturating_add_unsigned(r.height);
-    let mut edges: Vec<i32> = regions.iter().flat_map(|r| [r.y, bottom_of(r)]).collect();
-    edges.sort_unstable();
-    edges.dedup();
-    let mut by_left: Vec<&Region> = regions.iter().collect();
-    by_left.sort_unstable_by_key(|r| r.x);
-    let mut pixels = 0;
-    for strip in edges.windows(2) {
-        let (top, bottom) = (strip[0], strip[1]);
-        let (mut length, mut reached) = (0u64, 0i32);
-        for r in by_left
-            .iter()
-            .filter(|r| r.y <= top && bottom <= bottom_of(r))
-        {
-            let right = r.x.saturating_add_unsigned(r.width);
-            length += u64::from(right.saturating_sub(reached.max(r.x)).max(0).unsigned_abs());
-            reached = reached.max(right);
-        }
-        pixels += length * u64::from(bottom.abs_diff(top));
-    }
-    pixels
-}
-
-/// The box with its padding, cut at the left and top edges of the frame (the others are cut by
-/// [`Region::aligned`]). Sides move outward to whole pixels.
-fn padded(object: &Object, padding: f64) -> Region {
-    let [x, y, width, height] = object.rect;
-    let side = |size: u32, share: f64| (f64::from(size) * share).ceil();
-    let each = padding + object.growth;
-    // Whoever asks for no padding at all gets none.
-    let above = if padding > 0.0 { each + HEADROOM } else { each };
-    let left = (f64::from(x) - side(width, each)).max(0.0);
-    let top = (f64::from(y) - side(height, above)).max(0.0);
-    let right = f64::from(x) + f64::from(width) + side(width, each);
-    let bottom = f64::from(y) + f64::from(height) + side(height, each);
-    // `as` saturates: a box larger than any frame stays one.
-    Region {
-        x: left as i32,
-        y: top as i32,
-        width: (right - left) as u32,
-        height: (bottom - top) as u32,
-        key: object.key,
-        ..Region::default()
+impl Regions {
+    fn on(format: Format, width: u32, height: u32) -> Self {
+        let mut regions = Self::default();
+        regions.view = Some(View {
+            canvas: Canvas {
+                format,
+                width,
+                height,
+                interlaced: false,
+            },
+            camera: String::new(),
+            preset: Arc::from(""),
+            is_known: true,
+        });
+        regions
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn object(rect: [u32; 4], growth: f64) -> Object {
-        Object {
-            rect,
-            key: 3,
-            growth,
-        }
-    }
-
-    fn region(x: i32, y: i32, width: u32, height: u32) -> Region {
-        Region {
-            x,
-            y,
-            width,
-            height,
-            key: 3,
-            ..Region::default()
-        }
-    }
-
-    #[test]
-    fn boxes_grow_by_their_size_and_more_above() {
-        let of = |rect, padding, growth| padded(&object(rect, growth), padding);
-        assert_eq!(of([100, 200, 50, 100], 0.1, 0.0), region(95, 180, 60, 130));
-        assert_eq!(of([100, 200, 50, 100], 0.0, 0.0), region(100, 200, 50, 100));
-        assert_eq!(
-            of([100, 200, 50, 100], 0.0, 0.5),
-            region(75, 150, 100, 200),
-            "a held box grows even without padding"
-        );
-        assert_eq!(
-            of([7, 9, 1, 1], 0.1, 0.0),
-            region(6, 8, 3, 3),
-            "outward to whole pixels"
-        );
-        assert_eq!(of([0, 0, 10, 10], 2.0, 0.0), region(0, 0, 30, 30));
-        let huge = of([u32::MAX, u32::MAX, u32::MAX, u32::MAX], 2.0, 9.0);
-        assert!(huge.aligned(Format::Nv12, false, 64, 64).is_some());
-    }
-
-    #[test]
-    fn what_lies_outside_is_left_out_and_too_much_is_refused() {
-        let out = object([640, 480, 10, 10], 0.0);
-        assert_eq!(
-            regions(&[out], 0.0, Format::Nv12, 640, 480),
-            Some(Vec::new())
-        );
-        let whole = object([0, 0, 640, 480], 0.0);
-        let of = |n| regions(&vec![whole; n], 0.1, Format::Nv12, 640, 480);
-        assert_eq!(of(4).map(|r| r.len()), Some(4));
-        assert_eq!(of(5), None);
-    }
-
-    #[test]
-    fn the_share_counts_overlaps_once() {
-        let of = |regions: &[Region]| share(regions, 10, 10);
-        assert_eq!(of(&[]), 0.0);
-        assert_eq!(of(&[region(0, 0, 10, 10)]), 1.0);
-        assert_eq!(of(&[region(0, 0, 5, 10), region(0, 0, 5, 10)]), 0.5);
-        assert_eq!(of(&[region(0, 0, 4, 4), region(2, 2, 4, 4)]), 0.28);
-        assert_eq!(of(&[region(0, 0, 1, 1), region(9, 9, 1, 1)]), 0.02);
-        assert_eq!(
-            of(&[region(0, 0, 9, 1), region(1, 0, 2, 1), region(5, 0, 5, 1)]),
-            0.1
-        );
-    }
-}
+mod tests;
