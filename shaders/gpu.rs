@@ -1,38 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The masks on a GPU, through Vulkan.
 //!
-//! Only the rows of regions travel: they are packed into one buffer, masked by two passes (levels of
-//! the cells, then pixels) and copied back. [`Masker::mask`] either masks every region or leaves the
-//! frame as it was and says why.
+//! Only the rows of regions travel, and up to the device only those whose cells are not known: they are
+//! packed into one buffer, cells are measured, and one dispatch paints all regions. Of the masked rows
+//! the samples that a region covers are copied back. [`Masker::mask`] either masks every region or leaves
+//! the frame as it was and says why; [`Masker::submit`] and [`Masker::collect`] do the same with several
+//! frames in flight.
 
 mod context;
+mod layout;
 mod masker;
+mod slot;
 
-pub use context::{Adapter, Selection};
-pub use masker::Masker;
+pub use context::{Adapter, Kernels, Selection};
+pub use masker::{MAX_IN_FLIGHT, Masker, Ticket};
 
-/// The WGSL of each shader, with everything it needs in front, by the name of its entry point.
-pub const SHADERS: [(&str, &str); 4] = [
-    (
-        "cell_mean",
-        concat!(
+/// A shader file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shader {
+    /// Name of the file without its end.
+    pub name: &'static str,
+    /// Its WGSL, with everything it needs in front.
+    pub source: &'static str,
+    /// Its entry points, in order.
+    pub entries: &'static [&'static str],
+}
+
+/// All shaders.
+pub const SHADERS: [Shader; 3] = [
+    Shader {
+        name: "cell_mean",
+        source: concat!(
             include_str!("common.wgsl"),
             include_str!("noise.wgsl"),
             include_str!("cell_mean.wgsl")
         ),
-    ),
-    (
-        "pixelate",
-        concat!(include_str!("common.wgsl"), include_str!("pixelate.wgsl")),
-    ),
-    (
-        "blur",
-        concat!(include_str!("common.wgsl"), include_str!("blur.wgsl")),
-    ),
-    (
-        "solid",
-        concat!(include_str!("common.wgsl"), include_str!("solid.wgsl")),
-    ),
+        entries: &["cell_sum", "cell_mean", "cell_sum_alone", "cell_mean_alone"],
+    },
+    Shader {
+        name: "smooth",
+        source: concat!(include_str!("common.wgsl"), include_str!("smooth.wgsl")),
+        entries: &["smooth_across", "smooth_down"],
+    },
+    Shader {
+        name: "paint",
+        source: concat!(include_str!("common.wgsl"), include_str!("paint.wgsl")),
+        entries: &["paint"],
+    },
 ];
 
 /// Why the GPU cannot be used, or failed on a frame.

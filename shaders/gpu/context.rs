@@ -9,7 +9,20 @@ use std::{
 
 use once_cell::sync::OnceCell;
 
-use super::{GpuError, SHADERS};
+use super::{GpuError, SHADERS, Shader};
+
+/// Which variant of the kernels that measure cells to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Kernels {
+    /// [`Kernels::Alone`] on an adapter that is a CPU and where cells are small, else
+    /// [`Kernels::Together`].
+    #[default]
+    Auto,
+    /// A workgroup for each piece of a cell, with barriers.
+    Together,
+    /// One invocation for each piece, without barriers, and pieces for few of them.
+    Alone,
+}
 
 /// Which adapter to use.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -19,6 +32,8 @@ pub struct Selection {
     pub software: bool,
     /// Part of the adapter's name, in any case; empty for any.
     pub name: String,
+    /// The same bits at another speed: for tests.
+    pub kernels: Kernels,
 }
 
 /// An adapter in use.
@@ -44,10 +59,17 @@ pub struct Context {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub layout: wgpu::BindGroupLayout,
+    /// Never [`Kernels::Auto`] on an adapter that is a CPU.
+    pub kernels: Kernels,
+    pub cell_sum: wgpu::ComputePipeline,
     pub cell_mean: wgpu::ComputePipeline,
-    pub pixelate: wgpu::ComputePipeline,
-    pub blur: wgpu::ComputePipeline,
-    pub solid: wgpu::ComputePipeline,
+    pub cell_sum_alone: wgpu::ComputePipeline,
+    pub cell_mean_alone: wgpu::ComputePipeline,
+    pub smooth_across: wgpu::ComputePipeline,
+    pub smooth_down: wgpu::ComputePipeline,
+    pub paint: wgpu::ComputePipeline,
+    /// Whether the device tells how long its work takes.
+    pub has_clock: bool,
     /// Why it cannot be used any more.
     failure: Failure,
 }
@@ -134,9 +156,21 @@ impl Context {
                 .to_owned(),
             name: info.name,
         };
+        let kernels = match selection.kernels {
+            Kernels::Auto if adapter.is_software => Kernels::Alone,
+            kernels => kernels,
+        };
         let offered = chosen.limits();
+        let clock =
+            wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
+        let has_clock = chosen.features().contains(clock);
         let (device, queue) = pollster::block_on(chosen.request_device(&wgpu::DeviceDescriptor {
             label: Some("gst-privacy"),
+            required_features: if has_clock {
+                clock
+            } else {
+                wgpu::Features::empty()
+            },
             required_limits: wgpu::Limits {
                 max_buffer_size: offered.max_buffer_size,
                 max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
@@ -162,20 +196,43 @@ impl Context {
 
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let layout = layout(&device);
-        let pipelines = SHADERS.map(|(name, source)| pipeline(&device, &layout, name, source));
+        let [measure, smooth, paint] = SHADERS.map(|shader| module(&device, &shader));
+        let pipelines = [
+            (&measure, "cell_sum"),
+            (&measure, "cell_mean"),
+            (&measure, "cell_sum_alone"),
+            (&measure, "cell_mean_alone"),
+            (&smooth, "smooth_across"),
+            (&smooth, "smooth_down"),
+            (&paint, "paint"),
+        ]
+        .map(|(module, entry)| pipeline(&device, &layout, module, entry));
         if let Some(error) = pollster::block_on(scope.pop()) {
             return Err(GpuError::Shaders(error.to_string()));
         }
-        let [cell_mean, pixelate, blur, solid] = pipelines;
+        let [
+            cell_sum,
+            cell_mean,
+            cell_sum_alone,
+            cell_mean_alone,
+            smooth_across,
+            smooth_down,
+            paint,
+        ] = pipelines;
         Ok(Self {
             adapter,
             device,
             queue,
             layout,
+            kernels,
+            cell_sum,
             cell_mean,
-            pixelate,
-            blur,
-            solid,
+            cell_sum_alone,
+            cell_mean_alone,
+            smooth_across,
+            smooth_down,
+            paint,
+            has_clock,
             failure,
         })
     }
@@ -225,30 +282,38 @@ fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     };
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some("mask"),
-        entries: &[storage(0, true), storage(1, false), storage(2, false)],
+        entries: &[
+            storage(0, true),
+            storage(1, false),
+            storage(2, false),
+            storage(3, false),
+        ],
+    })
+}
+
+fn module(device: &wgpu::Device, shader: &Shader) -> wgpu::ShaderModule {
+    device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(shader.name),
+        source: wgpu::ShaderSource::Wgsl(shader.source.into()),
     })
 }
 
 fn pipeline(
     device: &wgpu::Device,
     layout: &wgpu::BindGroupLayout,
-    name: &str,
-    source: &str,
+    module: &wgpu::ShaderModule,
+    entry: &str,
 ) -> wgpu::ComputePipeline {
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(name),
-        source: wgpu::ShaderSource::Wgsl(source.into()),
-    });
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(name),
+        label: Some(entry),
         bind_group_layouts: &[Some(layout)],
         immediate_size: 0,
     });
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(name),
+        label: Some(entry),
         layout: Some(&layout),
-        module: &module,
-        entry_point: Some(name),
+        module,
+        entry_point: Some(entry),
         compilation_options: wgpu::PipelineCompilationOptions::default(),
         cache: None,
     })
@@ -268,6 +333,7 @@ mod tests {
                 &Selection {
                     software,
                     name: name.into(),
+                    ..Default::default()
                 },
             )
         };

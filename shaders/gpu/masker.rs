@@ -1,88 +1,64 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Masks frames on a device, with buffers of its own that are kept from frame to frame.
+//! Masks frames on a device: a ring of frames in flight, and the memory of what was shown.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use super::{Adapter, GpuError, Selection, context::Context};
-use crate::{
-    Format, Frame, Memory, Mode, Region, Seed, Work,
-    plan::{Job, Kind, Plan},
+use super::{
+    Adapter, GpuError, Selection,
+    context::Context,
+    slot::{self, Slot, Submission},
 };
+use crate::{Format, Frame, Memory, Mode, Region, Seed, Work};
 
-/// A device that has not answered for this long is taken for lost. A driver resets a hanging device
-/// after some seconds; a frame that late is of no use to anybody.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The arithmetic of `cell_mean.wgsl` holds cells of up to 2^28 samples.
-const MAX_BYTES: u64 = 1 << 28;
-
-/// Workgroups per dimension that every Vulkan device takes.
-const MAX_GROUPS: u32 = 65_535;
-
-/// As `Job` in `common.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct GpuJob {
-    pixels: u32,
-    pitch: u32,
-    width: u32,
-    height: u32,
-    channels: u32,
-    nx: u32,
-    ny: u32,
-    first_cell: u32,
-    first_value: u32,
-    noise_bit: u32,
-    key: [u32; 2],
-    opaque: u32,
-    fill: [u8; 4],
-    reserved: [u32; 2],
-}
-
-/// As the head of `Work` in `common.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct GpuWork {
-    seed: [u32; 2],
-    jobs_used: u32,
-    words: u32,
-    cells: u32,
-    reserved: [u32; 3],
-}
-
-/// Buffers that hold the regions of a frame. Upload and read-back are apart because memory that is
-/// good for one is slow for the other.
-#[derive(Debug)]
-struct Buffers {
-    pixels_size: u64,
-    work_size: u64,
-    values_size: u64,
-    /// Work, then pixels. Mapped between frames.
-    upload: wgpu::Buffer,
-    pixels: wgpu::Buffer,
-    work: wgpu::Buffer,
-    download: wgpu::Buffer,
-    bind_group: wgpu::BindGroup,
-}
+/// Frames given to the device and not collected yet, at most.
+pub const MAX_IN_FLIGHT: usize = 8;
 
 /// Masks frames on one device. Several may share a device; each has its own buffers.
 #[derive(Debug)]
 pub struct Masker {
     context: Arc<Context>,
-    plan: Plan,
     memory: Memory,
-    /// First word of each job.
-    words: Vec<u32>,
-    /// What goes to the device besides pixels.
-    work: Vec<u8>,
-    buffers: Option<Buffers>,
+    /// In the order in which they were submitted.
+    flying: Vec<Flight>,
+    /// Slots that no frame uses.
+    free: Vec<Slot>,
+    timed: bool,
+    kernel_time: Option<Duration>,
 }
+
+/// A frame that the device masks, to be [collected](Masker::collect). Whoever drops it wants the frame
+/// no more.
+#[derive(Debug)]
+#[must_use = "the frame is not masked before the ticket is collected"]
+pub struct Ticket {
+    /// Number of the flight; `None` when there is nothing to mask.
+    flight: Option<u64>,
+    /// Gone when the ticket is.
+    _alive: Arc<()>,
+    shape: FrameShape,
+}
+
+/// What the frame that is collected must have in common with the one that was submitted.
+type FrameShape = (Format, u32, u32, bool);
+
+#[derive(Debug)]
+struct Flight {
+    number: u64,
+    alive: std::sync::Weak<()>,
+    slot: Slot,
+    submission: Submission,
+    /// The device is done, and the memory has learnt from it.
+    landed: bool,
+}
+
+/// Of flights, one for the process: a ticket belongs to one masker.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 impl Masker {
     /// Opens a device and tries it out on one small frame, so that a driver that cannot run the
@@ -90,20 +66,19 @@ impl Masker {
     pub fn open(selection: &Selection) -> Result<Self, GpuError> {
         let mut masker = Self {
             context: Context::get(selection)?,
-            plan: Plan::default(),
             memory: Memory::default(),
-            words: Vec::new(),
-            work: Vec::new(),
-            buffers: None,
+            flying: Vec::new(),
+            free: Vec::new(),
+            timed: false,
+            kernel_time: None,
         };
         let mut pixels = [0u8; 16 * 16 * 4];
-        if let Ok(mut frame) =
-            Frame::from_slice(crate::Format::Bgrx, 16, 16, &mut pixels, &[0], &[64])
-        {
+        if let Ok(mut frame) = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]) {
             for mode in [
                 Mode::Solid,
                 Mode::Pixelate { cells: 2 },
                 Mode::Blur { cells: 2 },
+                Mode::Gaussian { cells: 2 },
             ] {
                 let work = Work {
                     regions: &[Region::whole(16, 16)],
@@ -126,396 +101,184 @@ impl Masker {
         self.context.device.destroy();
     }
 
-    /// Masks `work.regions` of `frame` in place, with the same bits as [`crate::cpu::mask`].
+    /// Masks a frame in place, with the same bits as [`crate::cpu::mask`].
     ///
     /// On an error the frame is untouched, and must not be shown.
     pub fn mask(&mut self, frame: &mut Frame<'_>, work: &Work<'_>) -> Result<(), GpuError> {
-        self.plan.make(frame, work, &mut self.memory);
-        self.plan.abandon(&mut self.memory);
-        let Some(first) = self.plan.jobs.first() else {
-            return Ok(());
-        };
-        let kind = first.kind;
-        let plain = |j: &Job| {
-            let known = j.known == (kind == Kind::Solid);
-            j.kind == kind && j.is_box() && j.smooth == 0 && !j.remember && known
-        };
-        if is_new(frame.format()) || !self.plan.jobs.iter().all(plain) {
+        let ticket = self.submit(frame, work)?;
+        self.collect(ticket, frame)
+    }
+
+    /// Gives a frame to the device, which masks it while this process does something else, for instance
+    /// submits the next. The frame itself changes only when the ticket is collected: until then it is
+    /// clear, and must not be shown.
+    ///
+    /// Waits for frames before this one where it has to show the same cells. At most
+    /// [`MAX_IN_FLIGHT`] frames may wait to be collected.
+    pub fn submit(&mut self, frame: &Frame<'_>, work: &Work<'_>) -> Result<Ticket, GpuError> {
+        self.context.check()?;
+        self.sweep()?;
+        let alive = Arc::new(());
+        let shape = shape(frame);
+        let mut slot = self.free.pop().unwrap_or_default();
+        slot.plan.make(frame, work, &mut self.memory);
+        if slot.plan.pending {
+            if let Err(err) = self.land_all() {
+                self.free.push(slot);
+                return Err(err);
+            }
+            slot.plan.make(frame, work, &mut self.memory);
+        }
+        if slot.plan.jobs.is_empty() {
+            self.free.push(slot);
+            return Ok(Ticket {
+                flight: None,
+                _alive: alive,
+                shape,
+            });
+        }
+        match self.send(&mut slot, frame, work.seed) {
+            Ok(submission) => {
+                let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+                self.flying.push(Flight {
+                    number,
+                    alive: Arc::downgrade(&alive),
+                    slot,
+                    submission,
+                    landed: false,
+                });
+                Ok(Ticket {
+                    flight: Some(number),
+                    _alive: alive,
+                    shape,
+                })
+            }
+            Err(err) => {
+                slot.plan.abandon(&mut self.memory);
+                self.free.push(slot);
+                Err(self.cause(err))
+            }
+        }
+    }
+
+    /// Waits for a frame and copies what is masked into it. It must be the frame that was submitted,
+    /// unchanged, though its memory may have moved; tickets may be collected in any order.
+    ///
+    /// On an error the frame is untouched, and must not be shown. Once a device is lost or late, every
+    /// ticket is an error.
+    pub fn collect(&mut self, ticket: Ticket, frame: &mut Frame<'_>) -> Result<(), GpuError> {
+        if shape(frame) != ticket.shape {
             return Err(GpuError::Refused(
-                "these regions cannot be masked on the GPU yet".into(),
+                "the frame collected is not the one submitted".into(),
             ));
         }
-        self.context.check()?;
-        let result = self.mask_planned(frame, kind, work.seed);
-        if let Err(GpuError::Refused(_)) = result {
-            // A lost device refuses everything and may not have said that it is lost.
+        let Some(number) = ticket.flight else {
+            return Ok(());
+        };
+        let Some(i) = self.flying.iter().position(|f| f.number == number) else {
+            // It went down with a frame before it that failed.
             self.context.check()?;
-        }
-        result
-    }
-
-    fn mask_planned(
-        &mut self,
-        frame: &mut Frame<'_>,
-        kind: Kind,
-        seed: Seed,
-    ) -> Result<(), GpuError> {
-        let words = self.lay_out(seed)?;
-        // Taken out, so that buffers in an unknown state are not used again after an error.
-        let buffers = self.buffers.take();
-        let buffers = self.buffers_for(buffers, u64::from(words) * 4)?;
-        self.upload(&buffers, frame, kind)?;
-        self.run(&buffers, kind, words)?;
-        self.download(&buffers, frame)?;
-        self.buffers = Some(buffers);
+            return Err(GpuError::Refused(
+                "the frame collected is no longer in flight".into(),
+            ));
+        };
+        self.land(i)?;
+        let mut flight = self.flying.remove(i);
+        self.kernel_time = flight.slot.finish(&self.context, frame)?;
+        self.free.push(flight.slot);
         Ok(())
     }
 
-    /// Gives each job its place in the packed pixels and writes the work for the shaders. Returns the
-    /// number of words of all jobs.
-    fn lay_out(&mut self, seed: Seed) -> Result<u32, GpuError> {
-        let limit = self.limit();
-        let needed: u64 = self.plan.jobs.iter().map(|j| 4 * job_words(j)).sum();
-        if needed > limit {
-            return Err(GpuError::TooLarge { needed, limit });
-        }
-        self.words.clear();
-        self.work.clear();
-        let mut total = 0u32;
-        // The head is written again once the total is known.
-        self.work.resize(size_of::<GpuWork>(), 0);
-        for job in &self.plan.jobs {
-            self.words.push(total);
-            self.work.extend_from_slice(bytemuck::bytes_of(&GpuJob {
-                pixels: total,
-                pitch: pitch(job),
-                width: job.width,
-                height: job.height,
-                channels: job.channels,
-                nx: job.nx,
-                ny: job.ny,
-                first_cell: job.first_cell,
-                first_value: job.first_value,
-                noise_bit: job.noise_bit,
-                key: halves(job.key),
-                opaque: job.set.iter().position(|&b| b == 255).unwrap_or(4) as u32,
-                fill: job.fill,
-                reserved: [0; 2],
-            }));
-            // Below the limit, which is below 2^28 bytes.
-            total += job_words(job) as u32;
-        }
-        let head = GpuWork {
-            seed: halves(seed.0),
-            jobs_used: self.plan.jobs.len() as u32,
-            words: total,
-            cells: self.plan.cells,
-            reserved: [0; 3],
-        };
-        self.work[..size_of::<GpuWork>()].copy_from_slice(bytemuck::bytes_of(&head));
-        Ok(total)
+    /// Frames submitted and not collected, those included that nobody wants any more.
+    pub fn in_flight(&self) -> usize {
+        self.flying.len()
     }
 
-    fn limit(&self) -> u64 {
-        let limits = self.context.device.limits();
-        limits
-            .max_buffer_size
-            .min(limits.max_storage_buffer_binding_size)
-            .min(MAX_BYTES)
+    /// Forgets the cells that were shown: the stream goes on somewhere else. Not what frames in flight
+    /// are about to show.
+    pub fn forget(&mut self) {
+        self.memory.forget();
     }
 
-    /// The buffers of the last frame, or larger ones. They never shrink.
-    fn buffers_for(&self, old: Option<Buffers>, pixels: u64) -> Result<Buffers, GpuError> {
-        let work = self.work.len() as u64;
-        let values = 4 * (self.plan.values.len() as u64).max(1);
-        if let Some(old) = old {
-            if pixels <= old.pixels_size && work <= old.work_size && values <= old.values_size {
-                return Ok(old);
-            }
-            return self.make_buffers(
-                pixels.max(old.pixels_size),
-                work.max(old.work_size),
-                values.max(old.values_size),
-            );
-        }
-        self.make_buffers(pixels, work, values)
+    /// Has the device tell how long its kernels take, for [`Masker::kernel_time`].
+    pub fn set_timed(&mut self, timed: bool) {
+        self.timed = timed;
     }
 
-    fn make_buffers(&self, pixels: u64, work: u64, values: u64) -> Result<Buffers, GpuError> {
-        let limit = self.limit();
-        // Room to grow, so that one more region does not make new buffers.
-        let room = |size: u64| size.next_power_of_two().max(4096).min(limit).max(size);
-        let (pixels_size, work_size, values_size) = (room(pixels), room(work), room(values));
-        let device = &self.context.device;
-        let buffer = |label, size, usage, mapped_at_creation| {
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage,
-                mapped_at_creation,
-            })
-        };
-        use wgpu::BufferUsages as Usage;
-        self.checked(wgpu::ErrorFilter::OutOfMemory, || {
-            let upload = buffer(
-                "upload",
-                work_size + pixels_size,
-                Usage::MAP_WRITE | Usage::COPY_SRC,
-                true,
-            );
-            let storage = Usage::STORAGE | Usage::COPY_DST;
-            let pixels = buffer("pixels", pixels_size, storage | Usage::COPY_SRC, false);
-            let work = buffer("work", work_size, storage, false);
-            let values = buffer("values", values_size, Usage::STORAGE, false);
-            let download = buffer(
-                "download",
-                pixels_size,
-                Usage::MAP_READ | Usage::COPY_DST,
-                false,
-            );
-            let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("mask"),
-                layout: &self.context.layout,
-                entries: &[
-                    wgpu::BindGroupEntry {
-                        binding: 0,
-                        resource: work.as_entire_binding(),
-                    },
-                    wgpu::BindGroupEntry {
-                        binding: 1,
-                        resource: pixels.as_entire_binding(),
-                    },
-                    wgpu::BindGroupEntry {
-                        binding: 2,
-                        resource: values.as_entire_binding(),
-                    },
-                ],
-            });
-            Buffers {
-                pixels_size,
-                work_size,
-                values_size,
-                upload,
-                pixels,
-                work,
-                download,
-                bind_group,
-            }
-        })
+    /// How long the kernels of the frame collected last took, by the clock of the device; `None` when
+    /// it was not timed, or the device has no clock.
+    pub fn kernel_time(&self) -> Option<Duration> {
+        self.kernel_time
     }
 
-    /// Packs work and pixels into the upload buffer and unmaps it. A solid fill needs no pixels.
-    fn upload(&self, buffers: &Buffers, frame: &Frame<'_>, kind: Kind) -> Result<(), GpuError> {
-        let pixels = match kind {
-            Kind::Solid => 0,
-            _ => self.pixel_bytes(),
-        };
-        let refused = |err: wgpu::MapRangeError| GpuError::Refused(err.to_string());
-        let mut mapped = buffers
-            .upload
-            .get_mapped_range_mut(..buffers.work_size + pixels)
-            .map_err(refused)?;
-        mapped.slice(..self.work.len()).copy_from_slice(&self.work);
-        if pixels > 0 {
-            let start = buffers.work_size as usize;
-            for (job, &first) in self.plan.jobs.iter().zip(&self.words) {
-                let (data, stride) = frame.plane(job.plane);
-                let mut at = start + 4 * first as usize;
-                for y in 0..job.height {
-                    let row = &data[job.row(y, stride)];
-                    mapped.slice(at..at + row.len()).copy_from_slice(row);
-                    at += 4 * pitch(job) as usize;
-                }
-            }
-        }
-        drop(mapped);
-        buffers.upload.unmap();
-        Ok(())
+    /// How long the device takes to copy `bytes` from one buffer to another, by its clock: the floor
+    /// of any mask. `None` when it has no clock.
+    pub fn copy_time(&self, bytes: u64) -> Result<Option<Duration>, GpuError> {
+        self.context.check()?;
+        slot::copy_time(&self.context, bytes)
     }
 
-    /// Copies, computes, copies back, and waits until both mappable buffers are mapped again.
-    fn run(&self, buffers: &Buffers, kind: Kind, words: u32) -> Result<(), GpuError> {
+    fn send(&self, slot: &mut Slot, frame: &Frame<'_>, seed: Seed) -> Result<Submission, GpuError> {
         let context = &*self.context;
-        let bytes = self.pixel_bytes();
-        let (read, write) = (Mapping::default(), Mapping::default());
-        let submission = self.checked(wgpu::ErrorFilter::Validation, || {
-            let mut encoder =
-                context
-                    .device
-                    .create_command_encoder(&wgpu::CommandEncoderDescriptor {
-                        label: Some("mask"),
-                    });
-            encoder.copy_buffer_to_buffer(
-                &buffers.upload,
-                0,
-                &buffers.work,
-                0,
-                self.work.len() as u64,
-            );
-            let paint = match kind {
-                Kind::Solid => &context.solid,
-                Kind::Flat => &context.pixelate,
-                Kind::Interpolated => &context.blur,
-            };
-            let has_cells = kind != Kind::Solid;
-            if has_cells {
-                encoder.copy_buffer_to_buffer(
-                    &buffers.upload,
-                    buffers.work_size,
-                    &buffers.pixels,
-                    0,
-                    bytes,
-                );
-            }
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                    label: Some("mask"),
-                    timestamp_writes: None,
-                });
-                pass.set_bind_group(0, &buffers.bind_group, &[]);
-                if has_cells {
-                    pass.set_pipeline(&context.cell_mean);
-                    let (x, y) = groups(self.plan.cells);
-                    pass.dispatch_workgroups(x, y, 1);
-                }
-                pass.set_pipeline(paint);
-                let (x, y) = groups(words.div_ceil(64));
-                pass.dispatch_workgroups(x, y, 1);
-            }
-            encoder.copy_buffer_to_buffer(&buffers.pixels, 0, &buffers.download, 0, bytes);
-            encoder.map_buffer_on_submit(
-                &buffers.download,
-                wgpu::MapMode::Read,
-                ..bytes,
-                read.callback(),
-            );
-            encoder.map_buffer_on_submit(
-                &buffers.upload,
-                wgpu::MapMode::Write,
-                ..,
-                write.callback(),
-            );
-            context.queue.submit([encoder.finish()])
-        })?;
-        let waited = context.device.poll(wgpu::PollType::Wait {
-            submission_index: Some(submission),
-            timeout: Some(TIMEOUT),
-        });
-        context.check()?;
-        match waited {
-            Ok(_) if read.is_done() && write.is_done() => Ok(()),
-            Err(wgpu::PollError::Timeout) => {
-                let error = GpuError::Timeout(TIMEOUT);
-                context.fail(error.clone());
-                Err(error)
-            }
-            Ok(_) => Err(GpuError::Refused("a buffer could not be mapped".into())),
-            Err(err) => Err(GpuError::Refused(err.to_string())),
-        }
+        slot.layout
+            .make(&slot.plan, seed, context.kernels, slot::limit(context))?;
+        slot.submit(context, frame, self.timed)
     }
 
-    /// Copies the masked rows into the frame: the first time it is touched, and nothing fails any more.
-    fn download(&self, buffers: &Buffers, frame: &mut Frame<'_>) -> Result<(), GpuError> {
-        let mapped = buffers
-            .download
-            .get_mapped_range(..self.pixel_bytes())
-            .map_err(|err| GpuError::Refused(err.to_string()))?;
-        for (job, &first) in self.plan.jobs.iter().zip(&self.words) {
-            let (data, stride) = frame.plane_mut(job.plane);
-            let mut at = 4 * first as usize;
-            for y in 0..job.height {
-                let row = &mut data[job.row(y, stride)];
-                row.copy_from_slice(&mapped[at..at + row.len()]);
-                at += 4 * pitch(job) as usize;
-            }
+    /// Waits for a frame in flight and learns from it. On an error it is gone.
+    fn land(&mut self, i: usize) -> Result<(), GpuError> {
+        let flight = &mut self.flying[i];
+        let result = self.context.check().and_then(|()| match flight.landed {
+            true => Ok(()),
+            false => flight.slot.wait(&self.context, &flight.submission),
+        });
+        if let Err(err) = result {
+            let flight = self.flying.remove(i);
+            flight.slot.plan.abandon(&mut self.memory);
+            return Err(self.cause(err));
         }
-        drop(mapped);
-        buffers.download.unmap();
+        if !flight.landed {
+            flight.landed = true;
+            flight.slot.plan.learn(&mut self.memory);
+        }
         Ok(())
     }
 
-    fn pixel_bytes(&self) -> u64 {
-        self.plan.jobs.iter().map(|j| 4 * job_words(j)).sum()
+    fn land_all(&mut self) -> Result<(), GpuError> {
+        (0..self.flying.len()).try_for_each(|i| self.land(i))
     }
 
-    /// Runs `operation` and asks the device what it thought of it. Errors stay with this masker and
-    /// do not end the device for others.
-    fn checked<T>(
-        &self,
-        filter: wgpu::ErrorFilter,
-        operation: impl FnOnce() -> T,
-    ) -> Result<T, GpuError> {
-        let scope = self.context.device.push_error_scope(filter);
-        let result = operation();
-        match pollster::block_on(scope.pop()) {
-            None => Ok(result),
-            Some(error) => Err(GpuError::Refused(error.to_string())),
+    /// Takes the slots back of frames that nobody wants, once the ring is full.
+    fn sweep(&mut self) -> Result<(), GpuError> {
+        while self.flying.len() >= MAX_IN_FLIGHT {
+            let unwanted = |f: &Flight| f.alive.strong_count() == 0;
+            let Some(i) = self.flying.iter().position(unwanted) else {
+                return Err(GpuError::Refused(format!(
+                    "{MAX_IN_FLIGHT} frames are in flight already"
+                )));
+            };
+            self.land(i)?;
+            let mut flight = self.flying.remove(i);
+            flight.slot.clear();
+            self.free.push(flight.slot);
+        }
+        Ok(())
+    }
+
+    /// A lost device refuses everything and may not have said that it is lost.
+    fn cause(&self, error: GpuError) -> GpuError {
+        match error {
+            GpuError::Refused(_) => self.context.check().err().unwrap_or(error),
+            _ => error,
         }
     }
 }
 
-/// What the callback of a mapping said.
-#[derive(Debug, Clone, Default)]
-struct Mapping(Arc<AtomicU8>);
-
-impl Mapping {
-    const DONE: u8 = 1;
-
-    fn callback(&self) -> impl FnOnce(Result<(), wgpu::BufferAsyncError>) + Send + 'static {
-        let told = self.0.clone();
-        move |result| {
-            if result.is_ok() {
-                told.store(Self::DONE, Ordering::Release);
-            }
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::DONE
-    }
-}
-
-/// Words per packed row.
-fn pitch(job: &Job) -> u32 {
-    (job.width * job.channels).div_ceil(4)
-}
-
-fn job_words(job: &Job) -> u64 {
-    u64::from(pitch(job)) * u64::from(job.height)
-}
-
-/// Whether the shaders do not know the samples of a format.
-fn is_new(format: Format) -> bool {
-    use Format as F;
-    matches!(format, F::Yuy2 | F::Uyvy | F::P010 | F::Rgb | F::Bgr)
-}
-
-fn halves(value: u64) -> [u32; 2] {
-    [value as u32, (value >> 32) as u32]
-}
-
-/// Workgroups in two dimensions, at least `count`.
-fn groups(count: u32) -> (u32, u32) {
-    let rows = count.div_ceil(MAX_GROUPS).max(1);
-    (count.div_ceil(rows), rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_cover_the_work_within_the_limits() {
-        for count in [1, 2, 65_535, 65_536, 131_071, 4_194_304, 67_108_864] {
-            let (x, y) = groups(count);
-            assert!(x <= MAX_GROUPS && y <= MAX_GROUPS);
-            assert!(u64::from(x) * u64::from(y) >= u64::from(count));
-        }
-    }
-
-    #[test]
-    fn structures_are_as_large_as_in_wgsl() {
-        assert_eq!(size_of::<GpuJob>(), 64);
-        assert_eq!(size_of::<GpuWork>(), 32);
-    }
+fn shape(frame: &Frame<'_>) -> FrameShape {
+    (
+        frame.format(),
+        frame.width(),
+        frame.height(),
+        frame.interlaced(),
+    )
 }
