@@ -7,10 +7,21 @@ use gst_video::{
 };
 use privacy_shaders::{Colorimetry, Format, Frame, FrameError, Matrix, Plane, Range};
 
+use crate::regions::Canvas;
+
 /// Formats that can be masked.
-pub const FORMATS: [(VideoFormat, Format); 10] = [
+pub const FORMATS: [(VideoFormat, Format); 19] = [
     (VideoFormat::Nv12, Format::Nv12),
+    (VideoFormat::Nv21, Format::Nv21),
     (VideoFormat::I420, Format::I420),
+    (VideoFormat::Yv12, Format::Yv12),
+    (VideoFormat::Yuy2, Format::Yuy2),
+    (VideoFormat::Uyvy, Format::Uyvy),
+    (VideoFormat::P01010le, Format::P010),
+    (VideoFormat::Y444, Format::Y444),
+    (VideoFormat::Rgb, Format::Rgb),
+    (VideoFormat::Bgr, Format::Bgr),
+    (VideoFormat::Gray8, Format::Gray8),
     (VideoFormat::Rgbx, Format::Rgbx),
     (VideoFormat::Bgrx, Format::Bgrx),
     (VideoFormat::Xrgb, Format::Xrgb),
@@ -21,18 +32,56 @@ pub const FORMATS: [(VideoFormat, Format); 10] = [
     (VideoFormat::Abgr, Format::Abgr),
 ];
 
+/// Why no frame of a stream can be masked. In English and, in brackets, in French.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CapsError {
+    /// A format that the pad templates do not allow.
+    #[error(
+        "frames of format {0} cannot be masked; put videoconvert in front \
+         (le format {0} ne peut pas être masqué ; insérez videoconvert avant)"
+    )]
+    Format(VideoFormat),
+    /// Two fields in one buffer, or one after the other: two pictures, of which one would be masked.
+    #[error(
+        "frames of interlace-mode={0} hold one field at a time, and boxes are of whole frames; put \
+         deinterlace in front (interlace-mode={0} : trames séparées ; insérez deinterlace avant)"
+    )]
+    Fields(&'static str),
+    /// Two views in one buffer.
+    #[error(
+        "frames of multiview-mode=separated hold several pictures, of which one would be masked; put \
+         one wgpublur behind each camera \
+         (plusieurs vues par image ; placez un wgpublur derrière chaque caméra)"
+    )]
+    Views,
+}
+
+/// What frames of a stream are like, or why they cannot be masked.
+pub fn canvas(info: &VideoInfo) -> Result<Canvas, CapsError> {
+    let interlaced = match info.interlace_mode() {
+        VideoInterlaceMode::Progressive => false,
+        // A progressive frame among interlaced ones is masked as these are: in larger blocks.
+        VideoInterlaceMode::Interleaved | VideoInterlaceMode::Mixed => true,
+        VideoInterlaceMode::Fields => return Err(CapsError::Fields("fields")),
+        VideoInterlaceMode::Alternate => return Err(CapsError::Fields("alternate")),
+        _ => return Err(CapsError::Fields("unknown")),
+    };
+    if info.multiview_mode() == VideoMultiviewMode::Separated {
+        return Err(CapsError::Views);
+    }
+    let known = FORMATS.iter().find(|(f, _)| *f == info.format());
+    let (_, format) = known.ok_or(CapsError::Format(info.format()))?;
+    Ok(Canvas {
+        format: *format,
+        width: info.width(),
+        height: info.height(),
+        interlaced,
+    })
+}
+
 /// Format, width and height; `None` for frames that cannot be masked.
 pub fn geometry(info: &VideoInfo) -> Option<(Format, u32, u32)> {
-    // Two fields or two views in one buffer are two pictures, and only one would be masked.
-    let one_picture = !matches!(
-        info.interlace_mode(),
-        VideoInterlaceMode::Fields | VideoInterlaceMode::Alternate
-    ) && info.multiview_mode() != VideoMultiviewMode::Separated;
-    if !one_picture {
-        return None;
-    }
-    let (_, format) = FORMATS.iter().find(|(f, _)| *f == info.format())?;
-    Some((*format, info.width(), info.height()))
+    canvas(info).ok().map(|c| (c.format, c.width, c.height))
 }
 
 /// Time from one frame to the next by the frame rate, or `otherwise`.
@@ -49,8 +98,11 @@ pub fn duration(info: &VideoInfo, otherwise: gst::ClockTime) -> gst::ClockTime {
 /// Why a mapped frame cannot be masked.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
-    /// A format that the pad templates do not allow.
-    #[error("format {0} cannot be masked")]
+    /// Nor can the others of its stream.
+    #[error("{0}")]
+    Caps(#[from] CapsError),
+    /// A video meta of another format than the caps.
+    #[error("it is of format {0} in a stream of another")]
     Format(VideoFormat),
     /// A video meta says another size than the caps.
     #[error("it is {0}x{1} pixels in a stream of {2}x{3}")]
@@ -97,8 +149,12 @@ pub fn check(buffer: &gst::BufferRef, stream: &VideoInfo) -> Result<(), ViewErro
             Ok(())
         };
     };
-    let (width, height) = (stream.width(), stream.height());
-    let (format, ..) = geometry(stream).ok_or(ViewError::Format(stream.format()))?;
+    let Canvas {
+        format,
+        width,
+        height,
+        ..
+    } = canvas(stream)?;
     if meta.format() != stream.format() {
         return Err(ViewError::Format(meta.format()));
     }
@@ -131,8 +187,15 @@ pub fn view<'a>(
     frame: &'a mut VideoFrameRef<&mut gst::BufferRef>,
     stream: &VideoInfo,
 ) -> Result<Frame<'a>, ViewError> {
-    let (format, width, height) =
-        geometry(frame.info()).ok_or(ViewError::Format(frame.format()))?;
+    let Canvas {
+        format,
+        width,
+        height,
+        interlaced,
+    } = canvas(stream)?;
+    if (frame.format(), frame.width(), frame.height()) != (stream.format(), width, height) {
+        return Err(ViewError::Size(frame.width(), frame.height(), width, height));
+    }
     let mut strides = [0usize; 3];
     for (plane, stride) in strides.iter_mut().enumerate().take(format.planes()) {
         let given = frame.plane_stride()[plane];
@@ -147,7 +210,9 @@ pub fn view<'a>(
         .zip(strides)
         .take(format.planes())
         .map(|(data, stride)| Plane { data, stride });
-    Ok(Frame::new(format, width, height, planes)?.with_colorimetry(colorimetry(stream)))
+    Ok(Frame::new(format, width, height, planes)?
+        .with_colorimetry(colorimetry(stream))
+        .with_interlaced(interlaced))
 }
 
 fn colorimetry(info: &VideoInfo) -> Colorimetry {
