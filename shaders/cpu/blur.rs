@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Twin of `blur.wgsl`: cells interpolated between their centres (bilinear, in 16.16 fixed point).
 
-use super::{Lines, write_row};
-use crate::{
-    MAX_CELLS,
-    plan::{Job, Plan},
-};
-
-/// Samples that lie between the centres of the same two cells.
-#[derive(Debug, Clone, Copy)]
-pub struct Segment {
-    /// Cell on the left.
-    cell: u32,
-    /// First sample after the segment.
-    end: u32,
-}
+use super::{Lines, each_span};
+use crate::plan::{Job, Plan};
 
 /// Where sample `at` lies among `n` cells of a side of `length` samples: the cell whose centre is at
 /// or before it, and how far it is to the next centre, in 1/256. Before the first and after the last
@@ -26,7 +14,8 @@ pub fn place(at: u32, n: u32, length: u32) -> (u32, u32) {
     (position >> 8, position & 255)
 }
 
-/// Writes `job`, interpolated.
+/// Writes `job`, interpolated: across once per row of cells, down in every row.
+#[inline(always)]
 pub fn blur(
     job: &Job,
     plan: &Plan,
@@ -35,62 +24,83 @@ pub fn blur(
     values: &[u8],
     lines: &mut Lines,
 ) {
-    let channels = job.channels as usize;
     let Lines {
-        line,
-        fraction,
-        segments,
+        upper,
+        lower,
+        places,
         ..
     } = lines;
-    line.resize(job.width as usize * channels, 0);
-    fraction.clear();
-    segments.clear();
-    for x in 0..job.width {
-        let (cell, f) = place(x, job.nx, job.width);
-        fraction.push(f as u8);
-        match segments.last_mut() {
-            Some(segment) if segment.cell == cell => segment.end = x + 1,
-            _ => segments.push(Segment { cell, end: x + 1 }),
-        }
-    }
-    // One row of cells, interpolated down: at most 255 · 256.
-    let mut row = [0u32; 4 * MAX_CELLS as usize];
-    let per_row = job.nx as usize * channels;
+    places.clear();
+    places.extend((0..job.width).map(|x| place(x, job.nx, job.width)));
+    let per_row = (job.nx * job.channels) as usize;
+    // Of which row of cells `upper` is.
+    let mut at = None;
+    let mut before = None;
     for y in 0..job.height {
         let (cy, g) = place(y, job.ny, job.height);
-        let upper = &values[cy as usize * per_row..][..per_row];
-        let lower_row = (cy + 1).min(job.ny - 1) as usize;
-        let lower = &values[lower_row * per_row..][..per_row];
-        for (out, (&a, &b)) in row.iter_mut().zip(upper.iter().zip(lower)) {
-            *out = u32::from(a) * (256 - g) + u32::from(b) * g;
+        if at != Some(cy) {
+            let below = (cy + 1).min(job.ny - 1);
+            if cy > 0 && at == Some(cy - 1) {
+                std::mem::swap(upper, lower);
+            } else {
+                across(
+                    job,
+                    &values[cy as usize * per_row..][..per_row],
+                    places,
+                    upper,
+                );
+            }
+            across(
+                job,
+                &values[below as usize * per_row..][..per_row],
+                places,
+                lower,
+            );
+            at = Some(cy);
         }
-        let row = &row[..per_row];
-        match channels {
-            1 => across::<1>(line, row, fraction, segments),
-            2 => across::<2>(line, row, fraction, segments),
-            3 => across::<3>(line, row, fraction, segments),
-            _ => across::<4>(line, row, fraction, segments),
+        if before == Some((cy, g)) && job.is_box() {
+            // On large cells every third row is as the one before.
+            let above = job.row(y - 1, stride);
+            plane.copy_within(above, job.row(y, stride).start);
+            continue;
         }
-        write_row(job, plan, y, plane, stride, line);
+        before = Some((cy, g));
+        each_span(job, plan, y, plane, stride, |row, at| {
+            down(row, &upper[at.clone()], &lower[at], g);
+        });
     }
 }
 
-/// Interpolates a row of cells across.
-fn across<const N: usize>(line: &mut [u8], row: &[u32], fraction: &[u8], segments: &[Segment]) {
-    let cells = row.as_chunks::<N>().0;
-    let samples = line.as_chunks_mut::<N>().0;
-    let mut start = 0;
-    for segment in segments {
-        let end = segment.end as usize;
-        let left = cells[segment.cell as usize];
-        let right = cells[(segment.cell as usize + 1).min(cells.len() - 1)];
-        for (sample, &f) in samples[start..end].iter_mut().zip(&fraction[start..end]) {
-            let f = u32::from(f);
-            for c in 0..N {
-                sample[c] = ((left[c] * (256 - f) + right[c] * f + 0x8000) >> 16) as u8;
-            }
+/// Interpolates a row of cells across, in 1/256: at most 255 · 256.
+#[inline(always)]
+fn across(job: &Job, cells: &[u8], places: &[(u32, u32)], line: &mut Vec<u16>) {
+    line.clear();
+    line.resize(places.len() * job.channels as usize, 0);
+    match job.channels {
+        1 => across_by::<1>(cells, places, line),
+        2 => across_by::<2>(cells, places, line),
+        3 => across_by::<3>(cells, places, line),
+        _ => across_by::<4>(cells, places, line),
+    }
+}
+
+#[inline(always)]
+fn across_by<const N: usize>(cells: &[u8], places: &[(u32, u32)], line: &mut [u16]) {
+    let cells = cells.as_chunks::<N>().0;
+    for (sample, &(cell, f)) in line.as_chunks_mut::<N>().0.iter_mut().zip(places) {
+        let left = cells[cell as usize];
+        let right = cells[(cell as usize + 1).min(cells.len() - 1)];
+        for c in 0..N {
+            sample[c] = (u32::from(left[c]) * (256 - f) + u32::from(right[c]) * f) as u16;
         }
-        start = end;
+    }
+}
+
+/// Interpolates between two lines: `g` is how far it is to the lower one, in 1/256.
+#[inline(always)]
+fn down(row: &mut [u8], upper: &[u16], lower: &[u16], g: u32) {
+    for (out, (&a, &b)) in row.iter_mut().zip(upper.iter().zip(lower)) {
+        *out = ((u32::from(a) * (256 - g) + u32::from(b) * g + 0x8000) >> 16) as u8;
     }
 }
 

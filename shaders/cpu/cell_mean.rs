@@ -1,31 +1,50 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Twin of `cell_mean.wgsl`: the level of each cell.
 
-use super::noise::noise;
+use std::ops::Range;
+
+use super::{Lines, noise::noise};
 use crate::{
     MAX_CELLS, Seed,
     plan::{Job, edge},
 };
 
-/// Writes the levels of `job` into `values`: cell after cell, channel after channel.
-pub fn cell_mean(job: &Job, plane: &[u8], stride: usize, seed: Seed, values: &mut [u8]) {
+/// Rows whose sums of bytes fit 16 bits.
+const ROWS: u32 = 256;
+
+/// Sums of a cell, one for each byte of a sample.
+type Sums = [u64; 4];
+
+/// Writes the values of `job`: cell after cell, channel after channel.
+#[inline(always)]
+pub fn cell_mean(
+    job: &Job,
+    plane: &[u8],
+    stride: usize,
+    seed: Seed,
+    values: &mut [u8],
+    lines: &mut Lines,
+) {
     let channels = job.channels as usize;
-    let mut sums = [[0u64; 4]; MAX_CELLS as usize];
+    let mut all = [Sums::default(); MAX_CELLS as usize];
+    let sums = &mut all[..job.nx as usize];
     for cy in 0..job.ny {
         let (top, bottom) = (
             edge(cy, job.ny, job.height),
             edge(cy + 1, job.ny, job.height),
         );
-        let sums = &mut sums[..job.nx as usize];
-        sums.fill([0; 4]);
-        for y in top..bottom {
-            let row = &plane[job.row(y, stride)];
+        sums.fill(Sums::default());
+        let mut y = top;
+        while y < bottom {
+            let end = bottom.min(y + ROWS);
+            add_rows(job, plane, stride, y..end, &mut lines.sums);
             for (cx, sum) in sums.iter_mut().enumerate() {
                 let cx = cx as u32;
                 let left = edge(cx, job.nx, job.width) as usize * channels;
                 let right = edge(cx + 1, job.nx, job.width) as usize * channels;
-                add(sum, &row[left..right], channels);
+                add_cell(sum, &lines.sums[left..right], channels);
             }
+            y = end;
         }
         for (cx, sum) in sums.iter().enumerate() {
             let cx = cx as u32;
@@ -66,27 +85,63 @@ fn level(quantised: u32, noise: u32) -> u8 {
     (moved.clamp(1, 32) - 1) as u8 * 8
 }
 
-/// Adds the samples of a part of a row, each channel by itself.
-fn add(sum: &mut [u64; 4], part: &[u8], channels: usize) {
-    match channels {
-        1 => {
-            sum[0] += u64::from(part.iter().map(|&b| u32::from(b)).sum::<u32>());
-        }
-        2 => add_interleaved::<2>(sum, part),
-        3 => add_interleaved::<3>(sum, part),
-        _ => add_interleaved::<4>(sum, part),
+/// Sums of some rows of `job`, byte by byte: at most [`ROWS`].
+#[inline(always)]
+fn add_rows(job: &Job, plane: &[u8], stride: usize, rows: Range<u32>, sums: &mut Vec<u16>) {
+    sums.clear();
+    sums.resize((job.width * job.channels) as usize, 0);
+    let mut y = rows.start;
+    while y + 8 <= rows.end {
+        let row = |i: u32| &plane[job.row(y + i, stride)];
+        add([0, 1, 2, 3, 4, 5, 6, 7].map(row), sums);
+        y += 8;
+    }
+    while y < rows.end {
+        add([&plane[job.row(y, stride)]], sums);
+        y += 1;
     }
 }
 
-fn add_interleaved<const N: usize>(sum: &mut [u64; 4], part: &[u8]) {
-    let mut of_row = [0u32; N];
-    for sample in part.as_chunks::<N>().0 {
-        for (total, &byte) in of_row.iter_mut().zip(sample) {
-            *total += u32::from(byte);
+/// Adds rows of the same length to `sums`. Several at a time, so that the sums travel less.
+#[inline(always)]
+fn add<const N: usize>(rows: [&[u8]; N], sums: &mut [u16]) {
+    let rows = rows.map(|row| &row[..sums.len()]);
+    for (i, sum) in sums.iter_mut().enumerate() {
+        let mut total = *sum;
+        for row in rows {
+            total = total.wrapping_add(u16::from(row[i]));
+        }
+        *sum = total;
+    }
+}
+
+/// Adds the sums of the bytes of a cell to those of its channels.
+#[inline(always)]
+fn add_cell(sum: &mut Sums, part: &[u16], channels: usize) {
+    match channels {
+        1 => add_channels::<1, 32>(sum, part),
+        2 => add_channels::<2, 32>(sum, part),
+        3 => add_channels::<3, 48>(sum, part),
+        _ => add_channels::<4, 32>(sum, part),
+    }
+}
+
+/// `LANES` is a multiple of `N`: lanes are added each by itself, and then to the channel that they hold.
+#[inline(always)]
+fn add_channels<const N: usize, const LANES: usize>(sum: &mut Sums, part: &[u16]) {
+    let (blocks, rest) = part.as_chunks::<LANES>();
+    // A row has at most 4 · 32 767 bytes, so that this fits.
+    let mut lanes = [0u32; LANES];
+    for block in blocks {
+        for (lane, &value) in lanes.iter_mut().zip(block) {
+            *lane += u32::from(value);
         }
     }
-    for (total, part) in sum.iter_mut().zip(of_row) {
-        *total += u64::from(part);
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane += u32::from(value);
+    }
+    for (i, lane) in lanes.into_iter().enumerate() {
+        sum[i % N] += u64::from(lane);
     }
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The masks on the CPU: reference for the shaders, and a backend of its own.
 //!
-//! Each module is the twin of the shader of the same name.
+//! The kernels are plain loops over slices that compilers turn into vector instructions. They are
+//! inlined into one function that is compiled for each instruction set (AVX-512, AVX2, NEON, the
+//! baseline); the best one that the machine has is taken at run time.
 
 mod blur;
 mod cell_mean;
@@ -12,9 +14,11 @@ mod solid;
 
 pub use noise::half_sip_hash;
 
+use std::ops::Range;
+
 use crate::{
-    Frame, Memory, Work,
-    plan::{Kind, Plan},
+    Frame, Memory, Seed, Work,
+    plan::{Job, Kind, Plan},
 };
 
 /// What is kept from frame to frame: the cells of remembered regions, and memory, so that masking
@@ -37,11 +41,14 @@ impl Scratch {
 #[derive(Debug, Default)]
 struct Lines {
     /// One row of a region.
-    line: Vec<u8>,
-    /// Position of each sample between two cell centres, 0 to 255.
-    fraction: Vec<u8>,
-    /// Cell left of each sample, and where the next one takes over.
-    segments: Vec<blur::Segment>,
+    row: Vec<u8>,
+    /// Sums of the bytes of some rows.
+    sums: Vec<u16>,
+    /// A row of cells interpolated across, in 1/256, and the one below it.
+    upper: Vec<u16>,
+    lower: Vec<u16>,
+    /// Cell left of each sample, and how far the sample is to the next, in 1/256.
+    places: Vec<(u32, u32)>,
     /// Values between two passes of a Gaussian, in 1/256.
     smooth: Vec<u32>,
     /// Its weights.
@@ -51,46 +58,71 @@ struct Lines {
 /// Masks `work.regions` of `frame` in place. It cannot fail: a frame is valid by construction, and what
 /// lies outside it is ignored.
 pub fn mask(frame: &mut Frame<'_>, work: &Work<'_>, scratch: &mut Scratch) {
-    let Scratch {
-        plan,
-        memory,
-        lines,
-    } = scratch;
-    plan.make(frame, work, memory);
-    // Every cell is taken before anything is written: see "Overlaps" in the crate's documentation.
-    for job in plan.jobs.iter().filter(|job| !job.known) {
-        let (data, stride) = frame.plane(job.plane);
-        let values = &mut plan.values[job.value_range()];
-        cell_mean::cell_mean(job, data, stride, work.seed, values);
-        if job.smooth > 0 {
-            smooth::smooth(job, values, lines);
+    scratch.plan.make(frame, work, &mut scratch.memory);
+    pulp::Arch::new().dispatch(Mask {
+        frame,
+        seed: work.seed,
+        scratch,
+    });
+}
+
+struct Mask<'a, 'f> {
+    frame: &'a mut Frame<'f>,
+    seed: Seed,
+    scratch: &'a mut Scratch,
+}
+
+impl pulp::WithSimd for Mask<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Scratch {
+            plan,
+            memory,
+            lines,
+        } = self.scratch;
+        // Every cell is taken before anything is written: see "Overlaps" in the crate's documentation.
+        for job in plan.jobs.iter().filter(|job| !job.known) {
+            let (data, stride) = self.frame.plane(job.plane);
+            let values = &mut plan.values[job.value_range()];
+            cell_mean::cell_mean(job, data, stride, self.seed, values, lines);
+            if job.smooth > 0 {
+                smooth::smooth(job, values, lines);
+            }
         }
-    }
-    plan.learn(memory);
-    for job in &plan.jobs {
-        let (data, stride) = frame.plane_mut(job.plane);
-        let values = &plan.values[job.value_range()];
-        match job.kind {
-            Kind::Solid => solid::solid(job, plan, data, stride, lines),
-            Kind::Flat => pixelate::pixelate(job, plan, data, stride, values, lines),
-            Kind::Interpolated => blur::blur(job, plan, data, stride, values, lines),
+        plan.learn(memory);
+        for job in &plan.jobs {
+            let (data, stride) = self.frame.plane_mut(job.plane);
+            let values = &plan.values[job.value_range()];
+            match job.kind {
+                Kind::Solid => solid::solid(job, plan, data, stride, lines),
+                Kind::Flat => pixelate::pixelate(job, plan, data, stride, values, lines),
+                Kind::Interpolated => blur::blur(job, plan, data, stride, values, lines),
+            }
         }
     }
 }
 
-/// Copies from one row of a job to row `y` what is written of it.
-fn write_row(
-    job: &crate::plan::Job,
+/// Calls `write` for each run of bytes of row `y` of a job that is written, with the bytes and where
+/// they are in the row.
+#[inline(always)]
+fn each_span(
+    job: &Job,
     plan: &Plan,
     y: u32,
     plane: &mut [u8],
     stride: usize,
-    line: &[u8],
+    mut write: impl FnMut(&mut [u8], Range<usize>),
 ) {
     let row = &mut plane[job.row(y, stride)];
+    if job.is_box() {
+        let all = 0..row.len();
+        return write(row, all);
+    }
     let channels = job.channels as usize;
     for span in plan.spans(job, y) {
         let bytes = span.start * channels..span.end * channels;
-        row[bytes.clone()].copy_from_slice(&line[bytes]);
+        write(&mut row[bytes.clone()], bytes);
     }
 }

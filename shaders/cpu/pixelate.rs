@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Flat cells.
 
-use super::{Lines, write_row};
+use super::{Lines, each_span};
 use crate::plan::{Job, Plan, edge};
 
 /// Writes the cells of `job`. All rows of a row of cells are alike, so one is made and copied.
+#[inline(always)]
 pub fn pixelate(
     job: &Job,
     plan: &Plan,
@@ -14,23 +15,31 @@ pub fn pixelate(
     lines: &mut Lines,
 ) {
     let channels = job.channels as usize;
-    let line = &mut lines.line;
+    let line = &mut lines.row;
     line.resize(job.width as usize * channels, 0);
     for cy in 0..job.ny {
         for cx in 0..job.nx {
             let left = edge(cx, job.nx, job.width) as usize * channels;
             let right = edge(cx + 1, job.nx, job.width) as usize * channels;
             let cell = (cy * job.nx + cx) as usize * channels;
-            let value = &values[cell..cell + channels];
-            match *value {
-                [v] => line[left..right].fill(v),
-                _ => line[left..right]
-                    .chunks_exact_mut(channels)
-                    .for_each(|sample| sample.copy_from_slice(value)),
-            }
+            repeat(&mut line[left..right], &values[cell..cell + channels]);
         }
         for y in edge(cy, job.ny, job.height)..edge(cy + 1, job.ny, job.height) {
-            write_row(job, plan, y, plane, stride, line);
+            each_span(job, plan, y, plane, stride, |row, at| {
+                row.copy_from_slice(&line[at]);
+            });
         }
+    }
+}
+
+/// Fills `part` with samples of this value.
+#[inline(always)]
+fn repeat(part: &mut [u8], value: &[u8]) {
+    match *value {
+        [a] => part.fill(a),
+        [a, b] => part.as_chunks_mut().0.fill([a, b]),
+        [a, b, c] => part.as_chunks_mut().0.fill([a, b, c]),
+        [a, b, c, d] => part.as_chunks_mut().0.fill([a, b, c, d]),
+        _ => {}
     }
 }

@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One colour.
 
-use super::{Lines, write_row};
+use super::{Lines, each_span};
 use crate::plan::{Job, Plan};
 
 /// Fills `job` with its colour.
+#[inline(always)]
 pub fn solid(job: &Job, plan: &Plan, plane: &mut [u8], stride: usize, lines: &mut Lines) {
     let channels = job.channels as usize;
-    lines.line.clear();
-    let bytes = job.width as usize * channels;
-    lines
-        .line
-        .extend(job.fill[..channels].iter().cycle().take(bytes));
+    if channels == 1 {
+        for y in 0..job.height {
+            each_span(job, plan, y, plane, stride, |row, _| row.fill(job.fill[0]));
+        }
+        return;
+    }
+    let line = &mut lines.row;
+    line.clear();
+    line.extend(
+        job.fill[..channels]
+            .iter()
+            .cycle()
+            .take(job.width as usize * channels),
+    );
     for y in 0..job.height {
-        write_row(job, plan, y, plane, stride, &lines.line);
+        each_span(job, plan, y, plane, stride, |row, at| {
+            row.copy_from_slice(&line[at]);
+        });
     }
 }
