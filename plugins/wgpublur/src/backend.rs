@@ -3,7 +3,7 @@
 
 use privacy_shaders::{
     Frame, Mode, Region, Scratch, Seed, Work, cpu,
-    gpu::{self, GpuError, Selection},
+    gpu::{self, GpuError, MAX_IN_FLIGHT, Selection},
 };
 
 use crate::wgpublur::Backend;
@@ -12,10 +12,29 @@ use crate::wgpublur::Backend;
 #[derive(Debug)]
 pub struct Masker {
     gpu: Option<gpu::Masker>,
+    /// Why there is no GPU any more.
+    lost: Option<GpuError>,
     /// The user asked for the GPU by name: a failure is an error, not a reason to take the CPU.
     gpu_or_nothing: bool,
     scratch: Scratch,
     seed: Seed,
+}
+
+/// A frame that was submitted. Dropping it is saying that the frame will never be shown.
+#[derive(Debug)]
+#[must_use = "the frame may be clear until the ticket is collected"]
+pub struct Ticket {
+    /// `None` when the frame is masked already.
+    gpu: Option<gpu::Ticket>,
+    outcome: Outcome,
+    fallback: Fallback,
+}
+
+/// What the CPU needs to mask a whole frame whose regions are gone: they are of the frame at hand.
+#[derive(Debug, Clone, Copy)]
+struct Fallback {
+    mode: Mode<'static>,
+    fill: u32,
 }
 
 /// How a frame was masked.
@@ -23,7 +42,8 @@ pub struct Masker {
 pub enum Outcome {
     /// As asked.
     AsAsked,
-    /// The GPU failed and will not be used again; the CPU masked the whole frame. Says why.
+    /// The GPU failed, on this frame or while it was in flight, and will not be used again; the CPU
+    /// masked the whole frame, with the fill colour if a part of it was to be solid. Says why.
     TookOver(String),
 }
 
@@ -54,6 +74,7 @@ impl Masker {
         let selection = Selection {
             software: backend == Backend::Gpu,
             name: device.to_owned(),
+            ..Selection::default()
         };
         let gpu = match backend {
             Backend::Cpu => None,
@@ -67,6 +88,7 @@ impl Masker {
         };
         Ok(Self {
             gpu,
+            lost: None,
             gpu_or_nothing: backend == Backend::Gpu,
             scratch: Scratch::default(),
             seed,
@@ -83,35 +105,124 @@ impl Masker {
         self.gpu.as_ref().map(gpu::Masker::adapter)
     }
 
-    /// Masks `regions` of a frame. On an error the frame is as clear as it was and must not leave.
-    pub fn mask(
-        &mut self,
-        frame: &mut Frame<'_>,
-        regions: &[Region],
-        mode: Mode<'_>,
-        fill: u32,
-    ) -> Result<Outcome, GpuError> {
-        let work = Work {
-            regions,
-            fill,
-            ..Work::new(mode, self.seed)
-        };
+    /// Secret of the noise.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// How many frames may be in flight when `asked` are wanted: 1, the frame at hand, on the CPU.
+    pub fn depth(&self, asked: u32) -> usize {
+        match &self.gpu {
+            Some(_) => (asked as usize).clamp(1, MAX_IN_FLIGHT),
+            None => 1,
+        }
+    }
+
+    /// Forgets what objects looked like: the stream goes on somewhere else.
+    pub fn forget(&mut self) {
+        self.scratch.forget();
+        if let Some(gpu) = &mut self.gpu {
+            gpu.forget();
+        }
+    }
+
+    /// Masks a frame: [`submit`](Self::submit) and [`collect`](Self::collect). On an error it is as
+    /// clear as it was and must not leave.
+    pub fn mask(&mut self, frame: &mut Frame<'_>, work: &Work<'_>) -> Result<Outcome, GpuError> {
+        let ticket = self.submit(frame, work)?;
+        self.collect(ticket, frame)
+    }
+
+    /// Begins to mask a frame. The CPU masks it now; the GPU has masked it when its ticket is
+    /// [collected](Self::collect), and until then it is clear and must not leave. No more than
+    /// [`depth`](Self::depth) tickets may be out. On an error the frame is clear and must not leave.
+    pub fn submit(&mut self, frame: &mut Frame<'_>, work: &Work<'_>) -> Result<Ticket, GpuError> {
+        let fallback = Fallback::of(work);
         let Some(gpu) = &mut self.gpu else {
-            cpu::mask(frame, &work, &mut self.scratch);
-            return Ok(Outcome::AsAsked);
-        };
-        match gpu.mask(frame, &work) {
-            Ok(()) => Ok(Outcome::AsAsked),
-            Err(err) if self.gpu_or_nothing => Err(err),
-            Err(err) => {
-                self.gpu = None;
-                let work = Work {
-                    regions: &[Region::whole(frame.width(), frame.height())],
-                    ..work
-                };
-                cpu::mask(frame, &work, &mut self.scratch);
-                Ok(Outcome::TookOver(err.to_string()))
+            if self.gpu_or_nothing {
+                return Err(self.why());
             }
+            cpu::mask(frame, work, &mut self.scratch);
+            return Ok(Ticket {
+                gpu: None,
+                outcome: Outcome::AsAsked,
+                fallback,
+            });
+        };
+        let (gpu, outcome) = match gpu.submit(frame, work) {
+            Ok(ticket) => (Some(ticket), Outcome::AsAsked),
+            Err(err) => (None, self.take_over(err, frame, fallback)?),
+        };
+        Ok(Ticket {
+            gpu,
+            outcome,
+            fallback,
+        })
+    }
+
+    /// Ends what [`submit`](Self::submit) began, of the same frame: afterwards it is masked. On an error
+    /// it may be clear and must not leave.
+    pub fn collect(&mut self, ticket: Ticket, frame: &mut Frame<'_>) -> Result<Outcome, GpuError> {
+        let Ticket {
+            gpu: Some(flying),
+            fallback,
+            ..
+        } = ticket
+        else {
+            return Ok(ticket.outcome);
+        };
+        let result = match &mut self.gpu {
+            Some(gpu) => gpu.collect(flying, frame),
+            None => Err(self.why()),
+        };
+        match result {
+            Ok(()) => Ok(ticket.outcome),
+            Err(err) => self.take_over(err, frame, fallback),
+        }
+    }
+
+    /// Has the CPU mask a whole frame, this one and those in flight, and all regions from there on.
+    fn take_over(
+        &mut self,
+        err: GpuError,
+        frame: &mut Frame<'_>,
+        fallback: Fallback,
+    ) -> Result<Outcome, GpuError> {
+        self.gpu = None;
+        self.lost.get_or_insert_with(|| err.clone());
+        if self.gpu_or_nothing {
+            return Err(err);
+        }
+        let whole = [Region::whole(frame.width(), frame.height())];
+        let work = Work {
+            regions: &whole,
+            fill: fallback.fill,
+            ..Work::new(fallback.mode, self.seed)
+        };
+        cpu::mask(frame, &work, &mut self.scratch);
+        Ok(Outcome::TookOver(err.to_string()))
+    }
+
+    /// Why there is no GPU, though a frame needs one.
+    fn why(&self) -> GpuError {
+        let unknown = || GpuError::Lost("it was given up".to_owned());
+        self.lost.clone().unwrap_or_else(unknown)
+    }
+}
+
+impl Fallback {
+    fn of(work: &Work<'_>) -> Self {
+        let mode = match work.mode {
+            // What was to be solid must not be less than that.
+            _ if work.regions.iter().any(|r| r.solid) => Mode::Solid,
+            Mode::Solid | Mode::Image { .. } => Mode::Solid,
+            Mode::Pixelate { cells } => Mode::Pixelate { cells },
+            Mode::Blur { cells } => Mode::Blur { cells },
+            Mode::Gaussian { cells } => Mode::Gaussian { cells },
+        };
+        Self {
+            mode,
+            fill: work.fill,
         }
     }
 }
@@ -121,16 +232,23 @@ mod tests {
     use super::*;
     use privacy_shaders::{Format, Shape};
 
+    fn lose(masker: &Masker) {
+        masker.gpu.as_ref().unwrap().destroy_device();
+    }
+
     /// A masker on any adapter, which then breaks. `None`, said aloud, without one.
     fn broken(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
+        let masker = working(test, gpu_or_nothing)?;
+        lose(&masker);
+        Some(masker)
+    }
+
+    fn working(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
         match Masker::open(Backend::Gpu, "") {
-            Ok(masker) => {
-                masker.gpu.as_ref().unwrap().destroy_device();
-                Some(Masker {
-                    gpu_or_nothing,
-                    ..masker
-                })
-            }
+            Ok(masker) => Some(Masker {
+                gpu_or_nothing,
+                ..masker
+            }),
             Err(OpenError::Gpu(err @ GpuError::NoAdapter { .. })) => {
                 assert!(std::env::var("CI").as_deref() != Ok("true"), "{err}");
                 eprintln!(
@@ -164,14 +282,14 @@ mod tests {
         assert_eq!(masker.name(), "gpu");
         let mut pixels = [200u8; 16 * 16 * 4];
         let mut frame = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]).unwrap();
-        let mode = Mode::Solid;
-        let outcome = masker.mask(&mut frame, &[FACE], mode, 0).unwrap();
+        let work = Work {
+            regions: &[FACE],
+            ..Work::new(Mode::Solid, Seed(1))
+        };
+        let outcome = masker.mask(&mut frame, &work).unwrap();
         assert!(matches!(outcome, Outcome::TookOver(_)));
         assert_eq!((masker.name(), masker.adapter()), ("cpu", None));
-        assert_eq!(
-            masker.mask(&mut frame, &[FACE], mode, 0),
-            Ok(Outcome::AsAsked)
-        );
+        assert_eq!(masker.mask(&mut frame, &work), Ok(Outcome::AsAsked));
         assert!(
             pixels
                 .as_chunks::<4>()
@@ -190,7 +308,101 @@ mod tests {
         let mut pixels = [200u8; 16 * 16 * 4];
         let mut frame = Frame::from_slice(Format::Bgrx, 16, 16, &mut pixels, &[0], &[64]).unwrap();
         for _ in 0..2 {
-            assert!(masker.mask(&mut frame, &[FACE], Mode::Solid, 0).is_err());
+            let work = Work {
+                regions: &[FACE],
+                ..Work::new(Mode::Solid, Seed(1))
+            };
+            assert!(masker.mask(&mut frame, &work).is_err());
         }
+    }
+
+    const BLUE: u32 = 0xff00_00ff;
+
+    fn pictures() -> [Vec<u8>; 3] {
+        [1, 2, 3].map(|n| (0..16 * 16 * 4).map(|i| (i * n % 251) as u8).collect())
+    }
+
+    fn frame(pixels: &mut [u8]) -> Frame<'_> {
+        Frame::from_slice(Format::Bgrx, 16, 16, pixels, &[0], &[64]).unwrap()
+    }
+
+    #[test]
+    fn gpu_frames_in_flight_are_masked_by_the_cpu_when_the_gpu_is_lost() {
+        let name = "gpu_frames_in_flight_are_masked_by_the_cpu_when_the_gpu_is_lost";
+        let Some(mut masker) = working(name, false) else {
+            return;
+        };
+        assert_eq!((masker.depth(3), masker.depth(100)), (3, MAX_IN_FLIGHT));
+        let mut pictures = pictures();
+        let solid = Region {
+            solid: true,
+            ..FACE
+        };
+        let regions = [[FACE], [solid], [FACE]];
+        let mut tickets = Vec::new();
+        for (pixels, regions) in pictures.iter_mut().zip(&regions) {
+            let work = Work {
+                regions,
+                fill: BLUE,
+                ..Work::new(Mode::Pixelate { cells: 1 }, masker.seed())
+            };
+            tickets.push(masker.submit(&mut frame(pixels), &work).unwrap());
+        }
+        lose(&masker);
+        for (ticket, pixels) in tickets.into_iter().zip(&mut pictures) {
+            let outcome = masker.collect(ticket, &mut frame(pixels)).unwrap();
+            assert!(matches!(outcome, Outcome::TookOver(_)), "{outcome:?}");
+        }
+        assert_eq!((masker.name(), masker.depth(3)), ("cpu", 1));
+        for pixels in &pictures {
+            let pixels = pixels.as_chunks::<4>().0;
+            assert!(
+                pixels.iter().all(|p| *p == pixels[0]),
+                "one cell, all of it"
+            );
+        }
+        assert_eq!(pictures[1][..4], [255, 0, 0, 255]);
+    }
+
+    #[test]
+    fn gpu_frames_in_flight_are_errors_when_nothing_but_the_gpu_will_do() {
+        let name = "gpu_frames_in_flight_are_errors_when_nothing_but_the_gpu_will_do";
+        let Some(mut masker) = working(name, true) else {
+            return;
+        };
+        let mut pictures = pictures();
+        let work = Work {
+            regions: &[FACE],
+            ..Work::new(Mode::Solid, masker.seed())
+        };
+        let mut submit = |masker: &mut Masker| {
+            pictures
+                .iter_mut()
+                .map(|pixels| masker.submit(&mut frame(pixels), &work))
+                .collect::<Vec<_>>()
+        };
+        let tickets = submit(&mut masker);
+        lose(&masker);
+        assert!(submit(&mut masker).iter().all(Result::is_err));
+        for (ticket, pixels) in tickets.into_iter().zip(&mut pictures) {
+            let result = masker.collect(ticket.unwrap(), &mut frame(pixels));
+            assert!(result.is_err());
+        }
+    }
+
+    #[test]
+    fn the_cpu_masks_when_a_frame_is_submitted() {
+        let mut masker = Masker::open(Backend::Cpu, "").unwrap();
+        let mut pixels = pictures()[0].clone();
+        let work = Work {
+            regions: &[FACE],
+            ..Work::new(Mode::Solid, masker.seed())
+        };
+        let ticket = masker.submit(&mut frame(&mut pixels), &work).unwrap();
+        let now = pixels.clone();
+        assert_eq!(pixels[2 * 64 + 8..][..4], [0, 0, 0, 255]);
+        let outcome = masker.collect(ticket, &mut frame(&mut pixels));
+        assert_eq!((outcome, pixels == now), (Ok(Outcome::AsAsked), true));
+        assert_eq!(masker.depth(8), 1);
     }
 }

@@ -9,6 +9,8 @@
 mod backend;
 mod classes;
 mod clear;
+mod delay;
+mod failure;
 mod file;
 mod frame;
 mod hold;

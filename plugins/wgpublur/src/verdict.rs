@@ -25,15 +25,42 @@ pub enum Reason {
     /// Fewer detections of the detector's classes are on the frame, inside it, than it reported:
     /// something in between drops or moves them.
     DetectionsLost,
+    /// The detector looked at a frame of other proportions: borders have been added or cut off since, and
+    /// its boxes lie somewhere else.
+    Reshaped,
+    /// The file of zones does not know what the camera sees.
+    UnknownView,
     /// The frames have another size than those on which something was seen a moment ago.
     SizeChanged,
     /// More regions, or more pixels in regions, than are masked one by one.
     TooManyRegions,
+    /// More frames wait for later ones than there is room for: their timestamps do not move on.
+    TooManyFrames,
+    /// The GPU did not answer in time. The frame was masked on the CPU.
+    TooSlow,
     /// The GPU failed on this frame, which was then masked on the CPU.
     BackendFailure,
 }
 
 impl Reason {
+    const ALL: [Self; 15] = [
+        Self::Property,
+        Self::Purpose,
+        Self::UnreadablePurpose,
+        Self::NoScan,
+        Self::StaleScan,
+        Self::Overflow,
+        Self::ClassNotScanned,
+        Self::DetectionsLost,
+        Self::Reshaped,
+        Self::UnknownView,
+        Self::SizeChanged,
+        Self::TooManyRegions,
+        Self::TooManyFrames,
+        Self::TooSlow,
+        Self::BackendFailure,
+    ];
+
     /// The word used in stamps and messages.
     pub fn nick(self) -> &'static str {
         match self {
@@ -45,34 +72,32 @@ impl Reason {
             Self::Overflow => "overflow",
             Self::ClassNotScanned => "class-not-scanned",
             Self::DetectionsLost => "detections-lost",
+            Self::Reshaped => "reshaped",
+            Self::UnknownView => "unknown-view",
             Self::SizeChanged => "size-changed",
             Self::TooManyRegions => "too-many-regions",
+            Self::TooManyFrames => "too-many-frames",
+            Self::TooSlow => "too-slow",
             Self::BackendFailure => "backend-failure",
         }
     }
 
     /// The reason that `nick` names.
     pub fn from_nick(nick: &str) -> Option<Self> {
-        [
-            Self::Property,
-            Self::Purpose,
-            Self::UnreadablePurpose,
-            Self::NoScan,
-            Self::StaleScan,
-            Self::Overflow,
-            Self::ClassNotScanned,
-            Self::DetectionsLost,
-            Self::SizeChanged,
-            Self::TooManyRegions,
-            Self::BackendFailure,
-        ]
-        .into_iter()
-        .find(|r| r.nick() == nick)
+        Self::ALL.into_iter().find(|r| r.nick() == nick)
     }
 
     /// Whether masking the whole frame was not what anybody asked for, but the safe way out.
     pub fn is_degraded(self) -> bool {
         !matches!(self, Self::Property | Self::Purpose)
+    }
+
+    /// Whether there was more to mask than can be, or not enough time.
+    pub fn is_overload(self) -> bool {
+        matches!(
+            self,
+            Self::Overflow | Self::TooManyRegions | Self::TooManyFrames | Self::TooSlow
+        )
     }
 }
 
@@ -144,6 +169,10 @@ pub struct Evidence<'a> {
     pub scan: Option<&'a ScanStamp>,
     /// Its PTS.
     pub pts: Option<gst::ClockTime>,
+    /// Its width and height in pixels.
+    pub size: (u32, u32),
+    /// Its pixel aspect ratio.
+    pub par: (i32, i32),
     /// Detections that it carries, inside the frame and of a class that the scan looked for.
     pub carried: usize,
 }
@@ -191,7 +220,25 @@ pub fn judge(
     if evidence.carried < scan.found as usize {
         return Verdict::Whole(Reason::DetectionsLost);
     }
+    if !has_shape_of(evidence, scan) {
+        return Verdict::Whole(Reason::Reshaped);
+    }
     Verdict::Regions
+}
+
+/// Whether a frame has the proportions of the one that the detector analysed, but for less than a pixel.
+/// Scaling carries boxes along; adding borders does not, before GStreamer 1.28.
+fn has_shape_of(frame: &Evidence<'_>, scan: &ScanStamp) -> bool {
+    let (width, height) = (u64::from(frame.size.0), u64::from(frame.size.1));
+    let (scan_width, scan_height) = (u64::from(scan.width), u64::from(scan.height));
+    let is_same_ratio = |(an, ad): (i32, i32), (bn, bd): (i32, i32)| {
+        ad != 0 && bd != 0 && i64::from(an) * i64::from(bd) == i64::from(bn) * i64::from(ad)
+    };
+    scan_width > 0
+        && scan_height > 0
+        && is_same_ratio(frame.par, scan.par)
+        // width / scan_width and height / scan_height, by both of them.
+        && (width * scan_height).abs_diff(height * scan_width) < scan_width.min(scan_height)
 }
 
 /// Whether the frame that the detector analysed is at most `max_age` away from this one.
@@ -220,6 +267,8 @@ mod tests {
             classes: vec!["person".into(), "car".into()],
             found: 1,
             pts: Some(ms(40)),
+            width: 640,
+            height: 480,
             ..Default::default()
         }
     }
@@ -248,6 +297,8 @@ mod tests {
         let evidence = Evidence {
             scan,
             pts: Some(ms(40)),
+            size: (640, 480),
+            par: (1, 1),
             carried,
         };
         judge(&evidence, demand, classes, false, gst::ClockTime::ZERO)
@@ -329,6 +380,40 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_of_a_frame_of_other_proportions_is_of_no_use() {
+        let of = |scanned: (u32, u32), scan_par, size, par| {
+            let scan = ScanStamp {
+                width: scanned.0,
+                height: scanned.1,
+                par: scan_par,
+                ..scan()
+            };
+            let evidence = Evidence {
+                scan: Some(&scan),
+                pts: scan.pts,
+                size,
+                par,
+                carried: 1,
+            };
+            has_shape_of(&evidence, &scan)
+        };
+        let square = (1, 1);
+        for size in [(640, 480), (320, 240), (1280, 960), (333, 250), (1, 1)] {
+            assert!(of((640, 480), square, size, square), "{size:?}");
+        }
+        assert!(of((1920, 1080), square, (854, 480), square));
+        for size in [(640, 360), (640, 481), (641, 480), (480, 640), (321, 240)] {
+            assert!(!of((640, 480), square, size, square), "{size:?}");
+        }
+        assert!(of((720, 576), (16, 15), (720, 576), (32, 30)));
+        assert!(!of((720, 576), (16, 15), (720, 576), square));
+        for unknown in [(0, 0), (0, 480), (640, 0), (u32::MAX, u32::MAX - 1)] {
+            assert!(!of(unknown, square, (640, 480), square), "{unknown:?}");
+        }
+        assert!(!of((640, 480), (1, 0), (640, 480), (1, 0)));
+    }
+
+    #[test]
     fn a_purpose_can_only_raise() {
         let every = Classes::Every;
         let frame = purpose(Mask::Frame, DetectorUse::None);
@@ -343,6 +428,8 @@ mod tests {
         let evidence = Evidence {
             scan: Some(&scan()),
             pts: Some(ms(40)),
+            size: (640, 480),
+            par: (1, 1),
             carried: 1,
         };
         let clear = purpose(Mask::None, DetectorUse::None);
@@ -359,20 +446,8 @@ mod tests {
 
     #[test]
     fn nicks_are_read_back() {
-        for nick in [
-            "property",
-            "purpose",
-            "unreadable-purpose",
-            "no-scan",
-            "stale-scan",
-            "overflow",
-            "class-not-scanned",
-            "detections-lost",
-            "size-changed",
-            "too-many-regions",
-            "backend-failure",
-        ] {
-            assert_eq!(Reason::from_nick(nick).map(Reason::nick), Some(nick));
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_nick(reason.nick()), Some(reason));
         }
         assert_eq!(Reason::from_nick(""), None);
     }

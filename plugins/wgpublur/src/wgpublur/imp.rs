@@ -31,54 +31,29 @@ use std::sync::{LazyLock, Mutex};
 use glib::subclass::prelude::*;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use gst_base::{BASE_TRANSFORM_FLOW_DROPPED, prelude::*, subclass::prelude::*};
+use gst_base::{
+    BASE_TRANSFORM_FLOW_DROPPED,
+    subclass::{base_transform::GenerateOutputSuccess, prelude::*},
+};
 use gst_video::subclass::prelude::*;
-use privacy_common::{PathNote, Purpose};
+use privacy_common::PathNote;
 
+use super::shared::{CAT, Shared};
 use crate::{
     backend::{Masker, OpenError},
-    classes::Classes,
     frame::FORMATS,
-    notice::{Event, Notice},
-    pictures,
-    session::{Failure, Handled, Session},
+    session::Session,
     settings::{Settings, param_specs},
-    verdict::Demand,
+    what::What,
 };
-
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new(
-        "wgpublur",
-        gst::DebugColorFlags::empty(),
-        Some("Masks detections or whole frames"),
-    )
-});
-
-/// What others may read while frames are masked.
-#[derive(Debug, Default)]
-struct Shared {
-    backend: &'static str,
-    adapter: Option<String>,
-    stats: Stats,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Stats {
-    frames: u64,
-    regions: u64,
-    whole_frames: u64,
-    dropped: u64,
-    share: f64,
-    time: u64,
-}
 
 /// `session` is taken out while a frame is masked, so that no lock is held then. No two locks are ever
 /// held together.
 #[derive(Debug, Default)]
 pub struct WgpuBlur {
-    settings: Mutex<Settings>,
-    session: Mutex<Option<Session>>,
-    shared: Mutex<Shared>,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) session: Mutex<Option<Session>>,
+    pub(super) shared: Mutex<Shared>,
 }
 
 #[glib::object_subclass]
@@ -86,99 +61,6 @@ impl ObjectSubclass for WgpuBlur {
     const NAME: &'static str = "GstWgpuBlur";
     type Type = super::WgpuBlur;
     type ParentType = gst_video::VideoFilter;
-}
-
-impl WgpuBlur {
-    /// Runs `change` on the session, if one is on.
-    fn change(&self, change: impl FnOnce(&mut Session)) {
-        if let Some(session) = &mut *self.session.lock().unwrap() {
-            change(session);
-        }
-    }
-
-    fn purpose_changed(&self, demand: Demand) {
-        match &demand {
-            Demand::Declared(p) => gst::info!(
-                CAT,
-                imp = self,
-                "Purpose {} requires mask \"{}\"",
-                p.purpose,
-                p.required_mask
-            ),
-            _ => gst::warning!(CAT, imp = self, "Unreadable purpose: masking whole frames"),
-        }
-        self.change(|session| session.set_demand(demand));
-    }
-
-    /// Posts the error of a frame that must not leave.
-    fn fail(&self, failure: &Failure) -> gst::FlowError {
-        match failure {
-            Failure::NoCaps => return gst::FlowError::NotNegotiated,
-            Failure::MissingScan(_) => {
-                gst::element_imp_error!(self, gst::StreamError::Failed, ("{failure}"));
-            }
-            Failure::Memory(_) => {
-                gst::element_imp_error!(self, gst::ResourceError::Write, ("{failure}"));
-            }
-            Failure::Layout(_) => {
-                gst::element_imp_error!(self, gst::StreamError::Format, ("{failure}"));
-            }
-            Failure::Gpu(_) => {
-                gst::element_imp_error!(self, gst::ResourceError::Failed, ("{failure}"));
-            }
-        }
-        gst::FlowError::Error
-    }
-
-    /// Counts a frame and returns what to tell the bus.
-    fn account(
-        &self,
-        handled: &Handled,
-        masker: &Masker,
-        pts: Option<gst::ClockTime>,
-    ) -> Option<Notice> {
-        gst::log!(CAT, imp = self, "Frame at {pts:?}: {:?}", handled.stamp);
-        if let Some(why) = &handled.took_over {
-            gst::warning!(CAT, imp = self, "GPU failed, going on with the CPU: {why}");
-        }
-        {
-            let shared = &mut *self.shared.lock().unwrap();
-            if handled.took_over.is_some() {
-                (shared.backend, shared.adapter) = (masker.name(), None);
-            }
-            let stats = &mut shared.stats;
-            match &handled.stamp {
-                None => stats.dropped += 1,
-                Some(stamp) => {
-                    stats.frames += 1;
-                    stats.regions += u64::from(stamp.regions);
-                    stats.whole_frames += u64::from(stamp.whole_frame);
-                    stats.share += stamp.share;
-                    let time = u64::try_from(handled.time.as_nanos()).unwrap_or(u64::MAX);
-                    stats.time = stats.time.saturating_add(time);
-                }
-            }
-        }
-        let (event, reason) = handled.change?;
-        let segment = self.obj().segment();
-        Some(Notice {
-            event,
-            reason: Some(reason),
-            detail: handled.took_over.clone().unwrap_or_default(),
-            backend: masker.name().to_owned(),
-            running_time: segment
-                .downcast_ref::<gst::ClockTime>()
-                .and_then(|s| s.to_running_time(pts)),
-        })
-    }
-
-    fn tell(&self, notice: &Notice) {
-        let message = gst::message::Element::builder(notice.into())
-            .src(&*self.obj())
-            .build();
-        // Fails only without a bus, and then nobody listens.
-        let _ = self.obj().post_message(message);
-    }
 }
 
 impl ObjectImpl for WgpuBlur {
@@ -211,24 +93,6 @@ impl ObjectImpl for WgpuBlur {
                 name => unreachable!("no property \"{name}\" is declared"),
             }
         })
-    }
-}
-
-impl Stats {
-    fn to_structure(self) -> gst::Structure {
-        let mean = if self.frames > 0 {
-            self.share / self.frames as f64
-        } else {
-            0.0
-        };
-        gst::Structure::builder("wgpublur-stats")
-            .field("frames", self.frames)
-            .field("regions", self.regions)
-            .field("whole-frames", self.whole_frames)
-            .field("dropped", self.dropped)
-            .field("masked-share", mean)
-            .field("time", self.time)
-            .build()
     }
 }
 
@@ -277,10 +141,7 @@ impl BaseTransformImpl for WgpuBlur {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings.lock().unwrap().clone();
-        settings
-            .check()
-            .map_err(|err| gst::error_msg!(gst::ResourceError::Settings, ("{err}")))?;
-        let asked = Classes::parse(&settings.classes, &settings.exclude_classes)
+        let what = What::load(&settings)
             .map_err(|err| gst::error_msg!(gst::ResourceError::Settings, ("{err}")))?;
         let masker = Masker::open(settings.backend, &settings.device).map_err(|err| {
             let text = format!("properties \"backend\" and \"device\": {err}");
@@ -292,39 +153,10 @@ impl BaseTransformImpl for WgpuBlur {
                 OpenError::Random(_) => gst::error_msg!(gst::ResourceError::Failed, ("{text}")),
             }
         })?;
-        let adapter = masker.adapter().map(ToString::to_string);
-        gst::info!(
-            CAT,
-            imp = self,
-            "Masking on the {} {}",
-            masker.name(),
-            adapter.as_deref().unwrap_or_default()
-        );
-        if let Some(adapter) = masker.adapter().filter(|a| a.is_software) {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Settings,
-                ("backend is \"gpu\" and the only adapter, {adapter}, is software: slower than \
-                     backend=cpu, and meant for tests")
-            );
-        }
-        let ready = Notice {
-            event: Event::Ready,
-            reason: None,
-            detail: match (&adapter, settings.backend) {
-                (Some(adapter), _) => adapter.clone(),
-                (None, super::Backend::Auto) => "no GPU was found".to_owned(),
-                (None, _) => String::new(),
-            },
-            backend: masker.name().to_owned(),
-            running_time: None,
-        };
-        *self.shared.lock().unwrap() = Shared {
-            backend: masker.name(),
-            adapter,
-            stats: Stats::default(),
-        };
-        *self.session.lock().unwrap() = Some(Session::new(masker, asked));
+        let ready = self.opened(&masker, settings.backend);
+        let session = Session::new(masker, what, settings.lookahead);
+        *self.shared.lock().unwrap() = Shared::new(&session);
+        *self.session.lock().unwrap() = Some(session);
         self.tell(&ready);
         Ok(())
     }
@@ -339,18 +171,7 @@ impl BaseTransformImpl for WgpuBlur {
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        match Purpose::from_event(&event) {
-            Some(Ok(purpose)) => self.purpose_changed(Demand::Declared(Box::new(purpose))),
-            Some(Err(_)) => self.purpose_changed(Demand::Unreadable),
-            None => {}
-        }
-        if event.type_() == gst::EventType::FlushStop {
-            self.change(Session::flush);
-        }
-        match pictures::removed(event) {
-            Some(event) => self.parent_sink_event(event),
-            None => true,
-        }
+        self.route(event)
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
@@ -360,33 +181,54 @@ impl BaseTransformImpl for WgpuBlur {
                 ..Default::default()
             }
             .add_to(query);
+            if query.type_() == gst::QueryType::Drain {
+                self.drain();
+            }
         }
-        BaseTransformImplExt::parent_query(self, direction, query)
+        let known = BaseTransformImplExt::parent_query(self, direction, query);
+        if direction == gst::PadDirection::Src
+            && known
+            && let gst::QueryViewMut::Latency(latency) = query.view_mut()
+        {
+            let delay = self.shared.lock().unwrap().delay;
+            let (live, min, max) = latency.result();
+            let max = max.map(|max| max.saturating_add(delay));
+            latency.set(live, min.saturating_add(delay), max);
+        }
+        known
+    }
+
+    fn propose_allocation(
+        &self,
+        decide_query: Option<&gst::query::Allocation>,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        let proposed = self.parent_propose_allocation(decide_query, query);
+        if self.asks_for_frames(query) {
+            Ok(())
+        } else {
+            proposed
+        }
+    }
+
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        if !self.shared.lock().unwrap().is_delayed {
+            return self.parent_generate_output();
+        }
+        if let Some(buffer) = self.take_queued_buffer() {
+            self.wait(buffer)?;
+        }
+        Ok(match self.advance(false)? {
+            Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
+            None => GenerateOutputSuccess::NoOutput,
+        })
     }
 
     fn transform_ip(
         &self,
         buffer: &mut gst::BufferRef,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Some(mut session) = self.session.lock().unwrap().take() else {
-            gst::element_imp_error!(
-                self,
-                gst::CoreError::Failed,
-                ["a frame came while stopped, or after a frame that could not be masked"]
-            );
-            return Err(gst::FlowError::Error);
-        };
-        let live = self.settings.lock().unwrap().live.clone();
-        let pts = buffer.pts();
-        // After a failure the session is not put back: what comes then is refused until a restart.
-        let handled = session
-            .handle(buffer, &live)
-            .map_err(|failure| self.fail(&failure))?;
-        let notice = self.account(&handled, session.masker(), pts);
-        *self.session.lock().unwrap() = Some(session);
-        if let Some(notice) = notice {
-            self.tell(&notice);
-        }
+        let handled = self.with_session(|session, live| session.handle(buffer, live))?;
         match handled.stamp {
             Some(_) => Ok(gst::FlowSuccess::Ok),
             None => Ok(BASE_TRANSFORM_FLOW_DROPPED),
@@ -402,9 +244,7 @@ impl VideoFilterImpl for WgpuBlur {
         _outcaps: &gst::Caps,
         _out_info: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
-        let mut fits = true;
-        self.change(|session| fits = session.set_info(in_info));
-        if fits {
+        if self.set_stream(in_info) {
             Ok(())
         } else {
             Err(gst::loggable_error!(CAT, "Caps {incaps} cannot be masked"))

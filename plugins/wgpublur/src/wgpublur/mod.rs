@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The element `wgpublur`.
 
+mod flow;
 mod imp;
+mod shared;
 
 use glib::prelude::*;
 

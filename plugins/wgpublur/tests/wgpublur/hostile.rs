@@ -154,13 +154,11 @@ fn a_purpose_that_demands_a_mask_of_nothing_is_not_understood() {
     }
 }
 
-fn caps_of(width: u32, height: u32, rate: i32) -> (VideoInfo, gst::Caps) {
-    let info = VideoInfo::builder(VideoFormat::Nv12, width, height)
+fn info_of(width: u32, height: u32, rate: i32) -> VideoInfo {
+    VideoInfo::builder(VideoFormat::Nv12, width, height)
         .fps(gst::Fraction::new(rate, 1))
         .build()
-        .unwrap();
-    let caps = info.to_caps().unwrap();
-    (info, caps)
+        .unwrap()
 }
 
 #[test]
@@ -168,9 +166,7 @@ fn a_hold_outlives_new_caps_of_the_same_size() {
     let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
     let frame = bench.scanned(0, &[(20, 20, 10, 10)]);
     bench.run(frame);
-    let (info, caps) = caps_of(64, 48, 30);
-    bench.info = info;
-    bench.harness.set_src_caps(caps);
+    bench.set_info(info_of(64, 48, 30));
     let frame = bench.scanned(1, &[]);
     let stamp = stamp(&bench.run(frame));
     assert_eq!((stamp.regions, stamp.whole_frame), (1, false));
@@ -181,9 +177,7 @@ fn a_hold_over_a_change_of_size_masks_the_whole_frame_until_it_is_over() {
     let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "hold=120000000");
     let frame = bench.scanned(0, &[(20, 20, 10, 10)]);
     bench.run(frame);
-    let (info, caps) = caps_of(128, 96, 25);
-    bench.info = info;
-    bench.harness.set_src_caps(caps);
+    bench.set_info(info_of(128, 96, 25));
     let reasons: Vec<String> = (1..5)
         .map(|number| {
             let frame = bench.scanned(number, &[]);
@@ -194,9 +188,7 @@ fn a_hold_over_a_change_of_size_masks_the_whole_frame_until_it_is_over() {
     assert_eq!(reasons, [changed, changed, changed, ""]);
 
     // Nobody was held: nothing is in doubt.
-    let (info, caps) = caps_of(64, 48, 25);
-    bench.info = info;
-    bench.harness.set_src_caps(caps);
+    bench.set_info(info_of(64, 48, 25));
     let frame = bench.scanned(5, &[]);
     assert!(!stamp(&bench.run(frame)).whole_frame);
 }
@@ -314,9 +306,7 @@ fn properties_may_change_between_any_two_frames() {
 #[test]
 fn a_slow_camera_holds_over_one_missed_frame_too() {
     let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "");
-    let (info, caps) = caps_of(64, 48, 1);
-    bench.info = info;
-    bench.harness.set_src_caps(caps);
+    bench.set_info(info_of(64, 48, 1));
     let regions: Vec<u32> = [true, false, false]
         .into_iter()
         .enumerate()

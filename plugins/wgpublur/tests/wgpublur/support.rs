@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests share: an element in a harness, frames, stamps and purposes.
 
-use std::sync::Once;
+use std::{cell::Cell, sync::Once};
 
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo, VideoRegionOfInterestMeta, prelude::*};
@@ -41,12 +41,20 @@ impl Bench {
         let bus = gst::Bus::new();
         element.set_bus(Some(&bus));
         harness.set_src_caps(info.to_caps().unwrap());
+        SIZE.set((width, height));
         Self {
             harness,
             element,
             bus,
             info,
         }
+    }
+
+    /// Goes on with frames of other caps.
+    pub fn set_info(&mut self, info: VideoInfo) {
+        SIZE.set((info.width(), info.height()));
+        self.harness.set_src_caps(info.to_caps().unwrap());
+        self.info = info;
     }
 
     /// A frame with a pattern that has no flat area.
@@ -106,8 +114,16 @@ impl Bench {
     }
 }
 
+thread_local! {
+    /// Of the frames of this test: a stamp names the size of the frame that was looked at.
+    static SIZE: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+}
+
 pub fn scan(buffer: &gst::BufferRef, found: u32) -> ScanStamp {
+    let (width, height) = SIZE.get();
     ScanStamp {
+        width,
+        height,
         detector: "test".into(),
         classes: vec!["person".into(), "car".into()],
         found,

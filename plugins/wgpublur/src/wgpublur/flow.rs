@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How frames and events go through the element: at once, or in one line after a wait.
+
+use glib::subclass::prelude::*;
+use gst::{EventView, prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+use gst_video::VideoInfo;
+use privacy_common::Purpose;
+
+use super::{imp::WgpuBlur, shared::CAT};
+use crate::{
+    failure::Failure,
+    pictures,
+    session::{Handled, Next, Session},
+    settings::Live,
+    verdict::Demand,
+};
+
+impl WgpuBlur {
+    /// Runs `change` on the session, if one is on.
+    fn change<R>(&self, change: impl FnOnce(&mut Session) -> R) -> Option<R> {
+        self.session.lock().unwrap().as_mut().map(change)
+    }
+
+    /// Takes the session out, runs `work` on it, and puts it back unless that failed: what comes then is
+    /// refused until a restart.
+    fn run<R>(
+        &self,
+        work: impl FnOnce(&mut Session, &Live) -> Result<R, Failure>,
+        handled: impl FnOnce(&R) -> Option<&Handled>,
+    ) -> Result<R, gst::FlowError> {
+        let Some(mut session) = self.session.lock().unwrap().take() else {
+            gst::element_imp_error!(
+                self,
+                gst::CoreError::Failed,
+                ["a frame came while stopped, or after a frame that could not be masked"]
+            );
+            return Err(gst::FlowError::Error);
+        };
+        let live = self.settings.lock().unwrap().live.clone();
+        let result = work(&mut session, &live).map_err(|failure| self.fail(&failure))?;
+        let notice = handled(&result).and_then(|h| self.account(h, session.masker()));
+        *self.session.lock().unwrap() = Some(session);
+        if let Some(notice) = notice {
+            self.tell(&notice);
+        }
+        Ok(result)
+    }
+
+    /// Masks a frame at once.
+    pub(super) fn with_session(
+        &self,
+        work: impl FnOnce(&mut Session, &Live) -> Result<Handled, Failure>,
+    ) -> Result<Handled, gst::FlowError> {
+        self.run(work, |handled| Some(handled))
+    }
+
+    /// Puts a frame into the line. A pool that was not asked for as many frames as may wait gets this one
+    /// back at once: its owner could wait for it forever.
+    pub(super) fn wait(&self, buffer: gst::Buffer) -> Result<(), gst::FlowError> {
+        let is_asked = self.shared.lock().unwrap().is_asked;
+        self.run(
+            |session, live| {
+                let buffer = if is_asked {
+                    buffer
+                } else {
+                    session.copy(&buffer)?
+                };
+                session.wait(buffer, live)
+            },
+            |()| None,
+        )
+    }
+
+    /// The next frame that leaves the line; events before it are sent on. With `all`, frames leave whether
+    /// or not they have waited long enough.
+    pub(super) fn advance(&self, all: bool) -> Result<Option<gst::Buffer>, gst::FlowError> {
+        loop {
+            let next = self.run(
+                |session, live| session.next(live, all),
+                |next| match next {
+                    Some(Next::Frame(_, handled) | Next::Dropped(handled)) => Some(handled),
+                    Some(Next::Event(_)) | None => None,
+                },
+            )?;
+            match next {
+                None => return Ok(None),
+                Some(Next::Frame(buffer, _)) => return Ok(Some(buffer)),
+                Some(Next::Dropped(_)) => {}
+                Some(Next::Event(event)) => {
+                    self.parent_sink_event(event);
+                }
+            }
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.change(|session| session.is_waiting()) == Some(true)
+    }
+
+    /// Sends on what waits, masked by what is known so far; only what is due, or everything.
+    fn push(&self, all: bool) {
+        while self.is_waiting() {
+            let Ok(Some(buffer)) = self.advance(all) else {
+                return;
+            };
+            if let Err(err) = self.obj().src_pad().push(buffer) {
+                gst::debug!(CAT, imp = self, "Frames that waited are not wanted: {err}");
+                return;
+            }
+        }
+    }
+
+    /// Sends on everything that waits.
+    pub(super) fn drain(&self) {
+        self.push(true);
+    }
+
+    /// Takes an event from upstream. Serialized events keep their place among the frames.
+    pub(super) fn route(&self, event: gst::Event) -> bool {
+        let demand = match Purpose::from_event(&event) {
+            Some(Ok(purpose)) => Some(Demand::Declared(Box::new(purpose))),
+            Some(Err(_)) => Some(Demand::Unreadable),
+            None => None,
+        };
+        if let Some(demand) = &demand {
+            self.log_demand(demand);
+        }
+        let Some(event) = pictures::removed(event) else {
+            return true;
+        };
+        if event.type_() == gst::EventType::FlushStop {
+            self.change(Session::flush);
+        } else if event.is_serialized() && self.is_waiting() {
+            if ends_wait(&event) {
+                self.drain();
+            } else {
+                let passed = match event.view() {
+                    EventView::Gap(gap) => {
+                        let (start, duration) = gap.get();
+                        Some(start.saturating_add(duration.unwrap_or(gst::ClockTime::ZERO)))
+                    }
+                    _ => None,
+                };
+                self.change(|session| {
+                    session.wait_event(event, demand);
+                    passed.map(|time| session.pass(time))
+                });
+                self.push(false);
+                return true;
+            }
+        }
+        if let Some(demand) = demand {
+            self.change(|session| session.set_demand(demand));
+        }
+        self.parent_sink_event(event)
+    }
+
+    fn log_demand(&self, demand: &Demand) {
+        match demand {
+            Demand::Declared(p) => gst::info!(
+                CAT,
+                imp = self,
+                "Purpose {} requires mask \"{}\"",
+                p.purpose,
+                p.required_mask
+            ),
+            _ => gst::warning!(CAT, imp = self, "Unreadable purpose: masking whole frames"),
+        }
+    }
+
+    /// Takes new caps; `false` when they cannot be masked.
+    pub(super) fn set_stream(&self, info: &VideoInfo) -> bool {
+        let Some((fits, is_new, delay, frames)) = self.change(|session| {
+            let is_new = !session.is_of(info);
+            let fits = session.set_info(info);
+            let (delay, frames) = session.delay();
+            (fits, is_new, delay, frames)
+        }) else {
+            return true;
+        };
+        let has_changed = {
+            let shared = &mut *self.shared.lock().unwrap();
+            shared.frames = frames;
+            // Another allocation query will come.
+            shared.is_asked &= !is_new;
+            std::mem::replace(&mut shared.delay, delay) != delay
+        };
+        if has_changed {
+            let message = gst::message::Latency::builder().src(&*self.obj()).build();
+            let _ = self.obj().post_message(message);
+        }
+        fits
+    }
+
+    /// Asks for as many buffers more as may wait. `false` when none do, or nobody knows how many.
+    pub(super) fn asks_for_frames(&self, query: &mut gst::query::Allocation) -> bool {
+        let Some(frames) = self.shared.lock().unwrap().frames else {
+            return false;
+        };
+        // One more than wait: the one that makes the first leave.
+        let more = frames + 1;
+        let size = query
+            .get()
+            .0
+            .and_then(|caps| VideoInfo::from_caps(caps).ok())
+            .and_then(|info| u32::try_from(info.size()).ok());
+        let Some(mut size) = size else {
+            return false;
+        };
+        let (mut index, mut least) = (0, 0);
+        while let Some((pool, pool_size, min, max)) = query.allocation_pools().nth(index as usize) {
+            let needed = min.saturating_add(more);
+            (size, least) = (size.max(pool_size), least.max(min));
+            if max != 0 && max < needed {
+                query.remove_nth_allocation_pool(index);
+            } else {
+                query.set_nth_allocation_pool(index, pool.as_ref(), pool_size, needed, max);
+                index += 1;
+            }
+        }
+        if index == 0 {
+            let needed = least.saturating_add(more);
+            query.add_allocation_pool(None::<&gst::BufferPool>, size, needed, 0);
+        }
+        self.shared.lock().unwrap().is_asked = true;
+        true
+    }
+}
+
+/// Whether no frame behind an event says anything of those before it, or none may come for long.
+fn ends_wait(event: &gst::Event) -> bool {
+    match event.view() {
+        EventView::StreamStart(_)
+        | EventView::Caps(_)
+        | EventView::Segment(_)
+        | EventView::SegmentDone(_)
+        | EventView::StreamGroupDone(_)
+        | EventView::Eos(_) => true,
+        _ => event
+            .structure()
+            .is_some_and(|s| s.name() == "GstEventStillFrame"),
+    }
+}
