@@ -83,6 +83,8 @@ impl Scene {
             classes: vec!["person".into(), "car".into()],
             threshold: 0.3,
             found: self.boxes.len() as u32,
+            width: self.info.width(),
+            height: self.info.height(),
             pts: buffer.pts(),
             ..Default::default()
         }
