@@ -44,7 +44,7 @@ pub enum Outcome {
     AsAsked,
     /// The GPU failed, on this frame or while it was in flight, and will not be used again; the CPU
     /// masked the whole frame, with the fill colour if a part of it was to be solid. Says why.
-    TookOver(String),
+    TookOver(GpuError),
 }
 
 /// Why no backend could be opened.
@@ -126,13 +126,6 @@ impl Masker {
         }
     }
 
-    /// Masks a frame: [`submit`](Self::submit) and [`collect`](Self::collect). On an error it is as
-    /// clear as it was and must not leave.
-    pub fn mask(&mut self, frame: &mut Frame<'_>, work: &Work<'_>) -> Result<Outcome, GpuError> {
-        let ticket = self.submit(frame, work)?;
-        self.collect(ticket, frame)
-    }
-
     /// Begins to mask a frame. The CPU masks it now; the GPU has masked it when its ticket is
     /// [collected](Self::collect), and until then it is clear and must not leave. No more than
     /// [`depth`](Self::depth) tickets may be out. On an error the frame is clear and must not leave.
@@ -200,7 +193,7 @@ impl Masker {
             ..Work::new(fallback.mode, self.seed)
         };
         cpu::mask(frame, &work, &mut self.scratch);
-        Ok(Outcome::TookOver(err.to_string()))
+        Ok(Outcome::TookOver(err))
     }
 
     /// Why there is no GPU, though a frame needs one.
@@ -231,6 +224,15 @@ impl Fallback {
 mod tests {
     use super::*;
     use privacy_shaders::{Format, Shape};
+
+    fn mask(
+        masker: &mut Masker,
+        frame: &mut Frame<'_>,
+        work: &Work<'_>,
+    ) -> Result<Outcome, GpuError> {
+        let ticket = masker.submit(frame, work)?;
+        masker.collect(ticket, frame)
+    }
 
     fn lose(masker: &Masker) {
         masker.gpu.as_ref().unwrap().destroy_device();
@@ -286,10 +288,10 @@ mod tests {
             regions: &[FACE],
             ..Work::new(Mode::Solid, Seed(1))
         };
-        let outcome = masker.mask(&mut frame, &work).unwrap();
+        let outcome = mask(&mut masker, &mut frame, &work).unwrap();
         assert!(matches!(outcome, Outcome::TookOver(_)));
         assert_eq!((masker.name(), masker.adapter()), ("cpu", None));
-        assert_eq!(masker.mask(&mut frame, &work), Ok(Outcome::AsAsked));
+        assert_eq!(mask(&mut masker, &mut frame, &work), Ok(Outcome::AsAsked));
         assert!(
             pixels
                 .as_chunks::<4>()
@@ -312,7 +314,7 @@ mod tests {
                 regions: &[FACE],
                 ..Work::new(Mode::Solid, Seed(1))
             };
-            assert!(masker.mask(&mut frame, &work).is_err());
+            assert!(mask(&mut masker, &mut frame, &work).is_err());
         }
     }
 

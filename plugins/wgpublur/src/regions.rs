@@ -382,48 +382,5 @@ fn rectangle([left, top, right, bottom]: [f64; 4], key: u64) -> Region {
     }
 }
 
-/// Box regions of `objects` on a frame that is not interlaced; `None` when there is too much of them.
-pub fn regions(
-    objects: &[Object],
-    padding: f64,
-    format: Format,
-    width: u32,
-    height: u32,
-) -> Option<Vec<Region>> {
-    let mut drawn = Regions::on(format, width, height);
-    let live = Live {
-        padding,
-        ..crate::settings::Settings::default().live
-    };
-    let objects = objects.iter().map(|o| (o, false));
-    drawn.draw(objects, None, &live).ok()?;
-    Some(drawn.regions)
-}
-
-/// Share of a frame that such regions cover.
-pub fn share(regions: &[Region], width: u32, height: u32) -> f64 {
-    let mut drawn = Regions::on(Format::Rgbx, width, height);
-    drawn.regions.extend(regions);
-    drawn.share()
-}
-
-impl Regions {
-    fn on(format: Format, width: u32, height: u32) -> Self {
-        let mut regions = Self::default();
-        regions.view = Some(View {
-            canvas: Canvas {
-                format,
-                width,
-                height,
-                interlaced: false,
-            },
-            camera: String::new(),
-            preset: Arc::from(""),
-            is_known: true,
-        });
-        regions
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run of the element: from buffers to masked and stamped buffers, at once or after a wait.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+mod masking;
+
+use std::{collections::VecDeque, time::Duration};
 
 use gst_video::VideoInfo;
 use privacy_common::{Detection, MaskStamp, ScanStamp};
-use privacy_shaders::{Picture, Rect, Work};
+use privacy_shaders::Rect;
 
+use self::masking::{Begun, Masking};
 use crate::{
-    backend::{Masker, Outcome},
+    backend::Masker,
     classes::Classes,
     clear::Clear,
     delay::{self, Item, Line},
     failure::Failure,
-    frame,
-    hold::{Holds, Moment, Object, Reach},
+    frame::{self, CapsError},
+    hold::{Holds, Moment, Object},
     notice::{Event, Health},
     regions::{Canvas, Regions},
-    settings::{Live, MAX_HOLD, SettingsError},
-    verdict::{Demand, Evidence, Reason, Verdict, judge},
-    wgpublur::{MissingScan, Mode, Overload},
+    settings::{Live, MAX_HOLD, Settings},
+    verdict::{Demand, Reason},
     what::What,
 };
 
@@ -41,6 +40,14 @@ pub struct Session {
     stream: Option<Stream>,
     line: Line<Waiting, Notified>,
     lookahead: gst::ClockTime,
+    /// Frames that are being masked.
+    flight: VecDeque<Flying>,
+    /// Events that leave before the next frame.
+    events: VecDeque<gst::Event>,
+    /// How many the user wants to be.
+    in_flight: u32,
+    /// The next frame does not follow the last one.
+    is_after_drop: bool,
     holds: Holds,
     clear: Clear,
     regions: Regions,
@@ -71,6 +78,7 @@ struct Stream {
 #[derive(Debug)]
 struct Look {
     at: Moment,
+    pts: Option<gst::ClockTime>,
     scan: Option<ScanStamp>,
     detections: Vec<Detection>,
 }
@@ -79,6 +87,14 @@ struct Look {
 struct Waiting {
     buffer: gst::Buffer,
     look: Look,
+}
+
+/// A frame in flight, and the events behind it.
+#[derive(Debug)]
+struct Flying {
+    frame: Waiting,
+    masking: Masking,
+    behind: Vec<gst::Event>,
 }
 
 #[derive(Debug)]
@@ -116,7 +132,8 @@ pub struct Handled {
 
 impl Session {
     /// A new run.
-    pub fn new(masker: Masker, what: What, lookahead: gst::ClockTime) -> Self {
+    pub fn new(masker: Masker, what: What, settings: &Settings) -> Self {
+        let lookahead = settings.lookahead;
         Self {
             masker,
             policy: Policy {
@@ -128,6 +145,10 @@ impl Session {
             stream: None,
             line: Line::new(lookahead),
             lookahead,
+            flight: VecDeque::new(),
+            events: VecDeque::new(),
+            in_flight: settings.in_flight,
+            is_after_drop: false,
             holds: Holds::default(),
             clear: Clear::default(),
             regions: Regions::default(),
@@ -146,20 +167,15 @@ impl Session {
         &self.masker
     }
 
-    /// Takes new caps; `false` when they cannot be masked. No frame of other caps may be waiting.
-    pub fn set_info(&mut self, info: &VideoInfo) -> bool {
+    /// Takes new caps. Frames of others that wait are forgotten.
+    pub fn set_info(&mut self, info: &VideoInfo) -> Result<(), CapsError> {
         let known = self.stream.take();
-        self.stream = frame::geometry(info).map(|(format, width, height)| Stream {
+        let canvas = frame::canvas(info);
+        self.stream = canvas.as_ref().ok().map(|canvas| Stream {
             info: info.clone(),
-            canvas: Canvas {
-                format,
-                width,
-                height,
-                interlaced: info.is_interlaced(),
-            },
+            canvas: *canvas,
         });
-        let canvas = |s: &Stream| s.canvas;
-        let (was, is) = (known.as_ref().map(canvas), self.stream.as_ref().map(canvas));
+        let (was, is) = (known.map(|s| s.canvas), canvas.as_ref().ok().copied());
         if was != is {
             // A frame must never be seen as one of another layout.
             self.discard();
@@ -169,26 +185,36 @@ impl Session {
             self.holds.size_changed();
         }
         self.line.set_duration(self.frame_duration());
-        self.stream.is_some()
+        canvas.map(|_| ())
+    }
+
+    /// How many frames may be masked at a time: those but the one at hand wait.
+    fn depth(&self) -> usize {
+        self.masker.depth(self.in_flight)
     }
 
     /// Whether frames wait before they leave.
     pub fn is_delayed(&self) -> bool {
-        !self.lookahead.is_zero()
+        !self.lookahead.is_zero() || self.depth() > 1
     }
 
     /// By how much frames are delayed, and how many wait for that, if that is known.
     pub fn delay(&self) -> (gst::ClockTime, Option<u32>) {
+        // At most `settings::MAX_IN_FLIGHT`.
+        let flying = self.depth() as u64 - 1;
         match self.frame_duration() {
             _ if !self.is_delayed() => (gst::ClockTime::ZERO, None),
             Some(frame) => {
-                let frames = delay::frames(self.lookahead, frame);
+                let frames = delay::frames(self.lookahead, frame) + flying;
                 (
                     frame.saturating_mul(frames),
                     Some(u32::try_from(frames).unwrap_or(u32::MAX)),
                 )
             }
-            None => (self.lookahead, None),
+            None => {
+                let flying = FRAME_DURATION.saturating_mul(flying);
+                (self.lookahead.saturating_add(flying), None)
+            }
         }
     }
 
@@ -219,10 +245,13 @@ impl Session {
     pub fn flush(&mut self) {
         self.discard();
         self.holds.forget();
+        self.masker.forget();
     }
 
     fn discard(&mut self) {
         self.line.clear();
+        self.flight.clear();
+        self.events.clear();
         // What was declared stays declared, though its frames are gone.
         if let Some(last) = self.coming.pop_back() {
             self.policy = last;
@@ -232,7 +261,7 @@ impl Session {
 
     /// Whether frames or events wait.
     pub fn is_waiting(&self) -> bool {
-        !self.line.is_empty()
+        !(self.line.is_empty() && self.flight.is_empty() && self.events.is_empty())
     }
 
     /// A copy of a frame in memory of its own, to be put into the line.
@@ -266,34 +295,72 @@ impl Session {
         self.line.pass(time);
     }
 
-    /// What leaves the line next, if anything does; with `all`, whether or not it has waited long enough.
+    /// What leaves next, if anything does; with `all`, whether or not it has waited long enough.
     pub fn next(&mut self, live: &Live, all: bool) -> Result<Option<Next>, Failure> {
-        let is_full = self.line.is_full();
-        Ok(match self.line.next(all) {
-            None => None,
-            Some(Item::Event(notified)) => {
-                if notified.is_purpose
-                    && let Some(policy) = self.coming.pop_front()
-                {
-                    self.policy = policy;
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(Next::Event(event)));
+            }
+            // A frame is in flight until as many are as may be.
+            if self.flight.len() >= self.depth() {
+                return self.land(live);
+            }
+            let forced = self.line.is_full().then_some(Reason::TooManyFrames);
+            match self.line.next(all) {
+                None if all => return self.land(live),
+                None => return Ok(None),
+                Some(Item::Event(notified)) => {
+                    if notified.is_purpose
+                        && let Some(policy) = self.coming.pop_front()
+                    {
+                        self.policy = policy;
+                    }
+                    match self.flight.back_mut() {
+                        Some(ahead) => ahead.behind.push(notified.event),
+                        None => self.events.push_back(notified.event),
+                    }
                 }
-                Some(Next::Event(notified.event))
+                Some(Item::Frame(Waiting { mut buffer, look })) => {
+                    match self.begin(buffer.make_mut(), &look, live, forced)? {
+                        Begun::Dropped(handled) => return Ok(Some(Next::Dropped(handled))),
+                        Begun::Masking(masking) => {
+                            self.flight.push_back(Flying {
+                                frame: Waiting { buffer, look },
+                                masking,
+                                behind: Vec::new(),
+                            });
+                        }
+                    }
+                }
             }
-            Some(Item::Frame(Waiting { mut buffer, look })) => {
-                let forced = is_full.then_some(Reason::TooManyFrames);
-                let handled = self.mask(buffer.make_mut(), &look, live, forced)?;
-                Some(match handled.stamp {
-                    Some(_) => Next::Frame(buffer, handled),
-                    None => Next::Dropped(handled),
-                })
-            }
-        })
+        }
+    }
+
+    /// Ends the masking of the oldest frame in flight.
+    fn land(&mut self, live: &Live) -> Result<Option<Next>, Failure> {
+        let Some(flying) = self.flight.pop_front() else {
+            return Ok(None);
+        };
+        let Waiting { mut buffer, look } = flying.frame;
+        self.events.extend(flying.behind);
+        let handled = self.end(buffer.make_mut(), &look, live, flying.masking)?;
+        Ok(Some(match handled.stamp {
+            Some(_) => Next::Frame(buffer, handled),
+            None => Next::Dropped(handled),
+        }))
     }
 
     /// Masks and stamps a frame at once.
     pub fn handle(&mut self, buffer: &mut gst::BufferRef, live: &Live) -> Result<Handled, Failure> {
         let look = self.look(buffer, live)?;
-        self.mask(buffer, &look, live, None)
+        match self.begin(buffer, &look, live, None)? {
+            Begun::Dropped(handled) => {
+                // The base class says so on the next frame.
+                self.is_after_drop = false;
+                Ok(handled)
+            }
+            Begun::Masking(masking) => self.end(buffer, &look, live, masking),
+        }
     }
 
     /// Takes what a frame says of the objects on it.
@@ -319,192 +386,10 @@ impl Session {
         });
         Ok(Look {
             at,
+            pts: buffer.pts(),
             scan: ScanStamp::read(buffer),
             detections,
         })
-    }
-
-    /// Masks and stamps a frame that was looked at, or says that it is to be dropped.
-    fn mask(
-        &mut self,
-        buffer: &mut gst::BufferRef,
-        look: &Look,
-        live: &Live,
-        forced: Option<Reason>,
-    ) -> Result<Handled, Failure> {
-        live.check(self.what.picture.is_some())?;
-        let live = &live.under(&self.policy.demand)?;
-        let verdict = self.decide(buffer.pts(), look, live);
-        let mut reason = match (verdict, forced) {
-            (Verdict::Regions, None) => None,
-            (Verdict::Regions, Some(reason)) | (Verdict::Whole(reason), _) => Some(reason),
-            (Verdict::Missing(reason), _) => match live.on_missing_scan {
-                MissingScan::Frame => Some(reason),
-                MissingScan::Drop => return Ok(self.dropped(buffer, look, reason)),
-                MissingScan::Error => return Err(Failure::MissingScan(reason)),
-            },
-        };
-        if let Some(overload) = reason.filter(|r| r.is_overload()) {
-            match live.on_overload {
-                Overload::Frame => {}
-                Overload::Drop => return Ok(self.dropped(buffer, look, overload)),
-                Overload::Error => return Err(Failure::Overload(overload)),
-            }
-        }
-        if reason.is_some() {
-            self.regions.whole();
-        }
-
-        let began = Instant::now();
-        let mode = mode(live, self.what.picture.as_ref())?;
-        frame::own_pixels(buffer)?;
-        let mut took_over = None;
-        if !self.regions.regions().is_empty() {
-            let info = &self.stream.as_ref().ok_or(Failure::NoCaps)?.info;
-            let mut mapped = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
-            let mut view = frame::view(&mut mapped, info)?;
-            let work = Work {
-                regions: self.regions.regions(),
-                runs: self.regions.runs(),
-                fill: live.fill_color,
-                now: look.at.time.nseconds(),
-                refresh: live.refresh_interval.nseconds(),
-                ..Work::new(mode, self.masker.seed())
-            };
-            if let Outcome::TookOver(why) = self.masker.mask(&mut view, &work)? {
-                took_over = Some(why);
-            }
-        }
-        let time = began.elapsed();
-        if took_over.is_some() {
-            reason = reason.or(Some(Reason::BackendFailure));
-        }
-        let stamp = MaskStamp {
-            classes: self.policy.classes.for_stamp(look.classes()),
-            method: live.mode.nick().to_owned(),
-            cells: mode.cells(),
-            regions: match reason {
-                None => self.regions.others(),
-                Some(_) => 0,
-            },
-            clear: match reason {
-                None => self.clear.count,
-                Some(_) => 0,
-            },
-            zones: self.regions.zones(),
-            whole_frame: reason.is_some(),
-            reason: reason.map_or("", Reason::nick).to_owned(),
-            share: match reason {
-                None => self.regions.share(),
-                Some(_) => 1.0,
-            },
-            pts: buffer.pts(),
-        };
-        privacy_common::remove_clear_copies(buffer, true);
-        if self.policy.demand.strips_detections() {
-            privacy_common::strip_detections(buffer);
-        }
-        // Last, so that a frame on which anything above failed has no stamp.
-        stamp.write(buffer);
-        let trouble = match took_over {
-            Some(_) => Some(Reason::BackendFailure),
-            None => reason.filter(|r| r.is_degraded()),
-        };
-        Ok(Handled {
-            stamp: Some(stamp),
-            pts: buffer.pts(),
-            time,
-            change: self.health.observe(look.at.time, trouble),
-            took_over,
-        })
-    }
-
-    fn dropped(&mut self, buffer: &gst::BufferRef, look: &Look, reason: Reason) -> Handled {
-        Handled {
-            stamp: None,
-            pts: buffer.pts(),
-            time: Duration::ZERO,
-            change: self.health.observe(look.at.time, Some(reason)),
-            took_over: None,
-        }
-    }
-
-    /// Judges a frame and draws its regions.
-    fn decide(&mut self, pts: Option<gst::ClockTime>, look: &Look, live: &Live) -> Verdict {
-        let Some(Stream { info, canvas }) = &self.stream else {
-            return Verdict::Whole(Reason::SizeChanged);
-        };
-        let Policy { demand, classes } = &self.policy;
-        let scan = look.scan.as_ref();
-        let is_scanned = |d: &&Detection| look.classes().contains(&d.class);
-        let verdict = judge(
-            &Evidence {
-                scan,
-                pts,
-                size: (canvas.width, canvas.height),
-                par: (info.par().numer(), info.par().denom()),
-                carried: look.detections.iter().filter(is_scanned).count(),
-            },
-            demand,
-            classes,
-            live.whole_frame,
-            live.max_scan_age,
-        );
-        let is_known = self.regions.look(*canvas, &self.what, demand, &live.preset);
-        if verdict != Verdict::Regions {
-            return verdict;
-        }
-        if !is_known {
-            return Verdict::Whole(Reason::UnknownView);
-        }
-        let frame = frame::duration(info, FRAME_DURATION);
-        let reach = Reach {
-            hold: hold(live.hold, info),
-            // Frames wait until one is at least as much later.
-            ahead: match self.lookahead {
-                gst::ClockTime::ZERO => gst::ClockTime::ZERO,
-                lookahead => lookahead.saturating_add(frame),
-            },
-        };
-        if let Err(reason) = self.holds.objects(look.at, reach, &mut self.objects) {
-            return Verdict::Whole(reason);
-        }
-        let is_measured = scan.is_some_and(|s| !s.predicted && s.pts == pts);
-        let clear = &mut self.clear;
-        clear.choose(
-            &look.detections,
-            &self.what.classes,
-            demand,
-            live,
-            is_measured,
-        );
-        self.boxes.clear();
-        self.boxes.extend(clear.boxes.iter().map(|&i| {
-            let d = &look.detections[i];
-            Rect {
-                x: d.x,
-                y: d.y,
-                width: d.width,
-                height: d.height,
-            }
-        }));
-        let is_masked = |o: &&Object| match o.seen {
-            Some(index) => clear.is_masked(index, &o.class, classes),
-            // What is only held may be in front of a clear box.
-            None => clear.is_inverted || classes.contains(&o.class),
-        };
-        let is_demanded = demand.is_mask_required();
-        let solid = &self.what.solid;
-        let drawn = self
-            .objects
-            .iter()
-            .filter(is_masked)
-            .map(|o| (o, solid.contains(&o.class, is_demanded)));
-        let around = clear.is_inverted.then_some(&*self.boxes);
-        match self.regions.draw(drawn, around, live) {
-            Ok(()) => Verdict::Regions,
-            Err(_) => Verdict::Whole(Reason::TooManyRegions),
-        }
     }
 }
 
@@ -523,20 +408,4 @@ fn hold(asked: gst::ClockTime, info: &VideoInfo) -> gst::ClockTime {
     let frame = frame::duration(info, gst::ClockTime::ZERO);
     // Half a frame more, for timestamps that tremble.
     asked.max(frame.saturating_add(frame / 2).min(MAX_HOLD))
-}
-
-fn mode<'a>(
-    live: &Live,
-    picture: Option<&'a Picture>,
-) -> Result<privacy_shaders::Mode<'a>, SettingsError> {
-    let cells = live.cells;
-    Ok(match live.mode {
-        Mode::Solid => privacy_shaders::Mode::Solid,
-        Mode::Pixelate => privacy_shaders::Mode::Pixelate { cells },
-        Mode::Blur => privacy_shaders::Mode::Blur { cells },
-        Mode::Gaussian => privacy_shaders::Mode::Gaussian { cells },
-        Mode::Image => privacy_shaders::Mode::Image {
-            picture: picture.ok_or(SettingsError::NoImage)?,
-        },
-    })
 }

@@ -10,6 +10,7 @@ use privacy_common::Purpose;
 use super::{imp::WgpuBlur, shared::CAT};
 use crate::{
     failure::Failure,
+    frame::CapsError,
     pictures,
     session::{Handled, Next, Session},
     settings::Live,
@@ -39,8 +40,16 @@ impl WgpuBlur {
         };
         let live = self.settings.lock().unwrap().live.clone();
         let result = work(&mut session, &live).map_err(|failure| self.fail(&failure))?;
-        let notice = handled(&result).and_then(|h| self.account(h, session.masker()));
+        let handled = handled(&result);
+        let notice = handled.and_then(|h| self.account(h, session.masker()));
+        // The CPU keeps no frames waiting.
+        let delay = handled
+            .filter(|h| h.took_over.is_some())
+            .map(|_| session.delay());
         *self.session.lock().unwrap() = Some(session);
+        if let Some(delay) = delay {
+            self.set_delay(delay);
+        }
         if let Some(notice) = notice {
             self.tell(&notice);
         }
@@ -169,28 +178,33 @@ impl WgpuBlur {
         }
     }
 
-    /// Takes new caps; `false` when they cannot be masked.
-    pub(super) fn set_stream(&self, info: &VideoInfo) -> bool {
-        let Some((fits, is_new, delay, frames)) = self.change(|session| {
+    /// Takes new caps.
+    pub(super) fn set_stream(&self, info: &VideoInfo) -> Result<(), CapsError> {
+        let taken = self.change(|session| {
             let is_new = !session.is_of(info);
-            let fits = session.set_info(info);
-            let (delay, frames) = session.delay();
-            (fits, is_new, delay, frames)
-        }) else {
-            return true;
+            (session.set_info(info), is_new, session.delay())
+        });
+        let Some((fits, is_new, delay)) = taken else {
+            return Ok(());
         };
-        let has_changed = {
+        // Another allocation query will come.
+        self.shared.lock().unwrap().is_asked &= !is_new;
+        self.set_delay(delay);
+        fits
+    }
+
+    /// Tells by how much frames are delayed, when that has changed.
+    fn set_delay(&self, (delay, frames): (gst::ClockTime, Option<u32>)) {
+        let known = {
             let shared = &mut *self.shared.lock().unwrap();
             shared.frames = frames;
-            // Another allocation query will come.
-            shared.is_asked &= !is_new;
-            std::mem::replace(&mut shared.delay, delay) != delay
+            std::mem::replace(&mut shared.delay, delay)
         };
-        if has_changed {
+        if known != delay {
             let message = gst::message::Latency::builder().src(&*self.obj()).build();
+            // Fails only without a bus, and then nobody listens.
             let _ = self.obj().post_message(message);
         }
-        fits
     }
 
     /// Asks for as many buffers more as may wait. `false` when none do, or nobody knows how many.

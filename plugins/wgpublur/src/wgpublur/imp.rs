@@ -154,7 +154,7 @@ impl BaseTransformImpl for WgpuBlur {
             }
         })?;
         let ready = self.opened(&masker, settings.backend);
-        let session = Session::new(masker, what, settings.lookahead);
+        let session = Session::new(masker, what, &settings);
         *self.shared.lock().unwrap() = Shared::new(&session);
         *self.session.lock().unwrap() = Some(session);
         self.tell(&ready);
@@ -244,10 +244,9 @@ impl VideoFilterImpl for WgpuBlur {
         _outcaps: &gst::Caps,
         _out_info: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
-        if self.set_stream(in_info) {
-            Ok(())
-        } else {
-            Err(gst::loggable_error!(CAT, "Caps {incaps} cannot be masked"))
-        }
+        self.set_stream(in_info).map_err(|err| {
+            gst::element_imp_error!(self, gst::StreamError::Format, ("{err}"));
+            gst::loggable_error!(CAT, "Caps {incaps}: {err}")
+        })
     }
 }
