@@ -56,6 +56,23 @@ fn across(first: u32, left: vec4<u32>, right: vec4<u32>, fraction: vec4<u32>) ->
         + bytes_of(pick(first, right)) * fraction;
 }
 
+// Rows of one word.
+fn fill(first: u32, pitch: u32, rows: u32, word: u32) {
+    var at = first;
+    var left = rows;
+    for (; left >= 4u; left = left - 4u) {
+        pixels[at] = word;
+        pixels[at + pitch] = word;
+        pixels[at + 2u * pitch] = word;
+        pixels[at + 3u * pitch] = word;
+        at = at + 4u * pitch;
+    }
+    for (; left > 0u; left = left - 1u) {
+        pixels[at] = word;
+        at = at + pitch;
+    }
+}
+
 fn paint_flat(job: Job, column: u32, top: u32, bottom: u32) {
     let sample = samples(job, column);
     let cells = vec4<u32>(
@@ -64,16 +81,31 @@ fn paint_flat(job: Job, column: u32, top: u32, bottom: u32) {
         cell_at(sample.z, job.nx, job.width),
         cell_at(sample.w, job.nx, job.width),
     );
-    var at = job.pixels + top * job.pitch + column;
+    let first = job.pixels + column;
     var row = top;
     for (var cy = cell_at(top, job.ny, job.height); row < bottom; cy = cy + 1u) {
         let word = pick(job.first_cell + cy * job.nx, cells);
         let end = min(bottom, edge(cy + 1u, job.ny, job.height));
-        for (; row < end; row = row + 1u) {
-            pixels[at] = word;
-            at = at + job.pitch;
-        }
+        fill(first + row * job.pitch, job.pitch, end - row, word);
+        row = end;
     }
+}
+
+// A quotient and what is left of the division.
+struct Place {
+    quotient: u32,
+    rest: u32,
+}
+
+fn advance(place: Place, step: Place, divisor: u32) -> Place {
+    let rest = place.rest + step.rest;
+    let carry = u32(rest >= divisor);
+    return Place(place.quotient + step.quotient + carry, rest - carry * divisor);
+}
+
+fn blend(base: vec4<u32>, slope: vec4<u32>, down: u32) -> u32 {
+    let bytes = (base + slope * (down & 255u)) >> vec4(16u);
+    return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
 }
 
 fn paint_smooth(job: Job, column: u32, top: u32, bottom: u32) {
@@ -85,36 +117,37 @@ fn paint_smooth(job: Job, column: u32, top: u32, bottom: u32) {
     let right = min(left + vec4(1u), vec4(job.nx - 1u));
     let fraction = placed & vec4(255u);
 
+    let cells = job.ny * 128u;
+    let start = (2u * top + 1u) * cells;
     // The position of a row is a quotient that grows by the same every row.
-    let start = (2u * top + 1u) * job.ny * 128u;
-    var quotient = start / job.height;
-    var rest = start % job.height;
-    let step = job.ny * 256u;
-    let step_quotient = step / job.height;
-    let step_rest = step % job.height;
+    var place = Place(start / job.height, start % job.height);
+    let step = Place(2u * cells / job.height, 2u * cells % job.height);
 
-    var known = 0xffffffffu;
-    var upper = vec4<u32>();
-    var lower = vec4<u32>();
     var at = job.pixels + top * job.pitch + column;
-    for (var row = top; row < bottom; row = row + 1u) {
-        let down = inside(quotient, job.ny);
-        let cy = down >> 8u;
-        if (cy != known) {
-            known = cy;
-            let below = min(cy + 1u, job.ny - 1u);
-            upper = across(job.first_cell + cy * job.nx, left, right, fraction);
-            lower = across(job.first_cell + below * job.nx, left, right, fraction);
+    var row = top;
+    while (row < bottom) {
+        let cy = inside(place.quotient, job.ny) >> 8u;
+        let below = min(cy + 1u, job.ny - 1u);
+        let upper = across(job.first_cell + cy * job.nx, left, right, fraction);
+        let lower = across(job.first_cell + below * job.nx, left, right, fraction);
+        let base = upper * 256u + vec4(0x8000u);
+        // May be negative, and adds up to what it should all the same.
+        let slope = lower - upper;
+        // The first row at or after the next centre; there is none after the last.
+        let next = (cy * 256u + 384u) * job.height;
+        let end = select(min((next + cells - 1u) / cells / 2u, bottom), bottom, cy == below);
+        for (; row + 2u <= end; row = row + 2u) {
+            pixels[at] = blend(base, slope, inside(place.quotient, job.ny));
+            place = advance(place, step, job.height);
+            pixels[at + job.pitch] = blend(base, slope, inside(place.quotient, job.ny));
+            place = advance(place, step, job.height);
+            at = at + 2u * job.pitch;
         }
-        let g = down & 255u;
-        let bytes = (upper * (256u - g) + lower * g + vec4(0x8000u)) >> vec4(16u);
-        pixels[at] = bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
-        at = at + job.pitch;
-        quotient = quotient + step_quotient;
-        rest = rest + step_rest;
-        if (rest >= job.height) {
-            rest = rest - job.height;
-            quotient = quotient + 1u;
+        if (row < end) {
+            pixels[at] = blend(base, slope, inside(place.quotient, job.ny));
+            place = advance(place, step, job.height);
+            at = at + job.pitch;
+            row = row + 1u;
         }
     }
 }
@@ -142,8 +175,6 @@ fn paint(
     } else if (job.kind == SMOOTH) {
         paint_smooth(job, column, top, bottom);
     } else {
-        for (var row = top; row < bottom; row = row + 1u) {
-            pixels[job.pixels + row * job.pitch + column] = job.fill;
-        }
+        fill(job.pixels + top * job.pitch + column, job.pitch, bottom - top, job.fill);
     }
 }

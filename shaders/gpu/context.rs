@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use once_cell::sync::OnceCell;
@@ -52,6 +53,10 @@ impl fmt::Display for Adapter {
         write!(f, "{} ({})", self.name, self.driver)
     }
 }
+
+/// A device that has not answered for this long is taken for lost. A driver resets a hanging device
+/// after some seconds; a frame that late is of no use to anybody.
+pub const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A device with the pipelines of all shaders.
 pub struct Context {
@@ -124,6 +129,16 @@ impl Context {
             None => Ok(()),
             Some(error) => Err(error.clone()),
         }
+    }
+
+    /// Waits until the device has nothing to do, and checks it then.
+    pub fn settle(&self) -> Result<(), GpuError> {
+        // Whatever this says, the check says it better.
+        let _ = self.device.poll(wgpu::PollType::Wait {
+            submission_index: None,
+            timeout: Some(TIMEOUT),
+        });
+        self.check()
     }
 
     /// Marks the device as unusable: the next [`Context::get`] makes another.

@@ -184,7 +184,10 @@ impl Masker {
         };
         self.land(i)?;
         let mut flight = self.flying.remove(i);
-        self.kernel_time = flight.slot.finish(&self.context, frame)?;
+        self.kernel_time = flight
+            .slot
+            .finish(&self.context, frame)
+            .map_err(|err| self.cause(err))?;
         self.free.push(flight.slot);
         Ok(())
     }
@@ -265,10 +268,10 @@ impl Masker {
         Ok(())
     }
 
-    /// A lost device refuses everything and may not have said that it is lost.
+    /// A lost device refuses everything, and says that it is lost only once it has nothing to do.
     fn cause(&self, error: GpuError) -> GpuError {
         match error {
-            GpuError::Refused(_) => self.context.check().err().unwrap_or(error),
+            GpuError::Refused(_) => self.context.settle().err().unwrap_or(error),
             _ => error,
         }
     }

@@ -8,14 +8,10 @@ use std::{
 
 use super::{
     GpuError,
-    context::Context,
+    context::{Context, TIMEOUT},
     layout::{Layout, MAX_BYTES, groups},
 };
 use crate::{Frame, plan::Plan};
-
-/// A device that has not answered for this long is taken for lost. A driver resets a hanging device
-/// after some seconds; a frame that late is of no use to anybody.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Of the clock before and after the kernels.
 const CLOCK_BYTES: u64 = 16;

@@ -149,7 +149,7 @@ fn the_gpu_agrees_with_the_cpu_bit_by_bit() {
                             Shape::Box,
                             Shape::Runs(1),
                         ];
-                        if interlaced && count % 4 > 0 {
+                        if interlaced && !count.is_multiple_of(4) {
                             continue;
                         }
                         let regions: Vec<Region> = list
@@ -157,7 +157,7 @@ fn the_gpu_agrees_with_the_cpu_bit_by_bit() {
                             .enumerate()
                             .map(|(i, region)| Region {
                                 shape: shapes[(count / 3 + i) % shapes.len()],
-                                solid: (count + i) % 7 == 0,
+                                solid: (count + i).is_multiple_of(7),
                                 ..*region
                             })
                             .collect();
@@ -524,6 +524,29 @@ fn a_ticket_is_good_for_its_frame_and_its_masker_only() {
     let ticket = gpus[0].submit(&other.frame(), &nothing).unwrap();
     gpus[0].collect(ticket, &mut other.frame()).unwrap();
     assert!(other == before);
+}
+
+/// For benches: how long, not how well, and only where the device has a clock.
+#[test]
+fn gpu_kernels_and_copies_are_timed_when_asked() {
+    let Some(mut gpu) = any_gpu("gpu_kernels_and_copies_are_timed_when_asked") else {
+        return;
+    };
+    let regions = [Region::whole(64, 48)];
+    let work = work(&regions, Mode::Pixelate { cells: 6 });
+    let mut frame = Picture::noise(Format::Nv12, 64, 48, 0, 5);
+    gpu.mask(&mut frame.frame(), &work).unwrap();
+    assert_eq!(gpu.kernel_time(), None, "not asked");
+    gpu.set_timed(true);
+    let picture = Picture::noise(Format::Nv12, 64, 48, 0, 5);
+    let mut frame = picture.clone();
+    gpu.mask(&mut frame.frame(), &work).unwrap();
+    assert!(frame == picture.on_cpu(&regions, work.mode));
+    let copy = gpu.copy_time(1001).unwrap();
+    assert_eq!(gpu.kernel_time().is_some(), copy.is_some());
+    gpu.set_timed(false);
+    gpu.mask(&mut frame.frame(), &work).unwrap();
+    assert_eq!(gpu.kernel_time(), None);
 }
 
 #[test]
