@@ -79,11 +79,6 @@ pub fn canvas(info: &VideoInfo) -> Result<Canvas, CapsError> {
     })
 }
 
-/// Format, width and height; `None` for frames that cannot be masked.
-pub fn geometry(info: &VideoInfo) -> Option<(Format, u32, u32)> {
-    canvas(info).ok().map(|c| (c.format, c.width, c.height))
-}
-
 /// Time from one frame to the next by the frame rate, or `otherwise`.
 pub fn duration(info: &VideoInfo, otherwise: gst::ClockTime) -> gst::ClockTime {
     let fps = info.fps();
@@ -194,7 +189,12 @@ pub fn view<'a>(
         interlaced,
     } = canvas(stream)?;
     if (frame.format(), frame.width(), frame.height()) != (stream.format(), width, height) {
-        return Err(ViewError::Size(frame.width(), frame.height(), width, height));
+        return Err(ViewError::Size(
+            frame.width(),
+            frame.height(),
+            width,
+            height,
+        ));
     }
     let mut strides = [0usize; 3];
     for (plane, stride) in strides.iter_mut().enumerate().take(format.planes()) {

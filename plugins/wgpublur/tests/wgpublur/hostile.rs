@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Frames, stamps and events that are wrong, late or contradictory: nothing clear may leave.
 
+use std::collections::HashSet;
+
 use gst::prelude::*;
-use gst_video::{VideoFormat, VideoFrameFlags, VideoInfo, VideoMeta, VideoRegionOfInterestMeta};
+use gst_video::{
+    VideoFormat, VideoFrameFlags, VideoInfo, VideoMeta, VideoRegionOfInterestMeta, prelude::*,
+};
 use privacy_common::{DetectorUse, Mask, ScanStamp};
 
 use crate::support::{Bench, bytes, init, purpose, scan, stamp};
@@ -456,4 +460,202 @@ fn whatever_frames_and_stamps_say_nobody_reported_is_seen() {
         }
     }
     assert!(whole > 100 && regions > 50, "{whole} {regions}");
+}
+
+#[test]
+fn ten_thousand_boxes_are_masked_or_the_whole_frame_is() {
+    for settings in [
+        "",
+        "shape=ellipse",
+        "invert=true",
+        "invert=true clear-track=7",
+        "clear-track=7 hold=0",
+        "padding-pixels=4096 padding=2",
+        "lookahead=100000000",
+        "max-scan-age=1000000000",
+    ] {
+        let settings = format!("mode=solid fill-color=0xff808080 {settings}");
+        let mut bench = Bench::new(VideoFormat::Gray8, 320, 240, &settings);
+        let boxes: Vec<_> = (0..10_000)
+            .map(|i| (i * 31 % 320, i * 17 % 240, 1 + i % 40, 1 + i % 60))
+            .collect();
+        for number in 0..2 {
+            let frame = bench.scanned(number, &boxes);
+            bench.harness.push(frame).unwrap();
+        }
+        bench.harness.push_event(gst::event::Eos::new());
+        let mut seen = 0;
+        while let Some(out) = bench.harness.try_pull() {
+            let stamp = stamp(&out);
+            assert!(
+                stamp.whole_frame && stamp.clear == 0,
+                "{settings}: {stamp:?}"
+            );
+            assert_eq!(stamp.reason, "too-many-regions");
+            assert!(bytes(&out).iter().all(|b| *b == 128), "{settings}");
+            seen += 1;
+        }
+        assert_eq!(seen, 2, "{settings}");
+    }
+    for (what, leaves) in [("drop", true), ("error", false)] {
+        let mut bench = Bench::new(VideoFormat::Gray8, 320, 240, &format!("on-overload={what}"));
+        let frame = bench.scanned(0, &vec![(0, 0, 9, 9); 10_000]);
+        assert_eq!(bench.harness.push(frame).is_ok(), leaves, "{what}");
+        assert!(bench.harness.try_pull().is_none(), "{what}");
+    }
+}
+
+#[test]
+fn boxes_without_pixels_are_refused() {
+    for format in [VideoFormat::Gray8, VideoFormat::P01010le, VideoFormat::Yv12] {
+        for settings in ["", "whole-frame=true", "lookahead=100000000", "invert=true"] {
+            let mut bench = Bench::new(format, 64, 48, settings);
+            let mut frame = gst::Buffer::new();
+            let b = frame.make_mut();
+            b.set_pts(gst::ClockTime::ZERO);
+            VideoRegionOfInterestMeta::add(b, "person", (4, 4, 8, 8));
+            scan(b, 1).write(b);
+            assert!(is_refused(&mut bench, frame), "{format:?} {settings}");
+        }
+    }
+}
+
+#[test]
+fn boxes_of_no_area_or_outside_are_lost_detections() {
+    for rect in [
+        (4, 4, 0, 8),
+        (4, 4, 8, 0),
+        (64, 4, 8, 8),
+        (4, 48, 8, 8),
+        (u32::MAX, 4, 1, 8),
+        // -8 to 0, as a detector writes it that works with signed numbers.
+        (0u32.wrapping_sub(8), 4, 8, 8),
+        (i32::MAX as u32, i32::MAX as u32, u32::MAX, u32::MAX),
+    ] {
+        for settings in ["", "shape=ellipse", "invert=true", "clear-track=1"] {
+            let mut bench = Bench::new(VideoFormat::Uyvy, 64, 48, settings);
+            let frame = bench.scanned(0, &[rect]);
+            let stamp = stamp(&bench.run(frame));
+            assert!(stamp.whole_frame, "{rect:?} {settings}: {stamp:?}");
+            assert_eq!(stamp.reason, "detections-lost");
+        }
+    }
+}
+
+/// Any settings, any purpose, any frames: whoever has to be masked is, and nothing breaks.
+#[test]
+fn whatever_is_set_nobody_who_must_be_masked_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let zones = dir.path().join("zones.toml");
+    let text = "[[camera]]\nname = \"cam\"\n[[camera.zone]]\nname = \"z\"\npolygon = [[0.5,0.1],[1,0.2],[0.7,0.9]]\n";
+    std::fs::write(&zones, text).unwrap();
+    let mut seed = 77u64;
+    let mut next = move |below: u32| {
+        seed = seed
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        ((seed >> 33) % u64::from(below)) as u32
+    };
+    let formats = [
+        VideoFormat::Rgba,
+        VideoFormat::Gray8,
+        VideoFormat::Nv21,
+        VideoFormat::Y444,
+        VideoFormat::P01010le,
+    ];
+    let (mut clear, mut whole, mut regions) = (0, 0, 0);
+    for round in 0..60 {
+        let format = formats[next(5) as usize];
+        let (width, height) = (1 + next(70), 1 + next(50));
+        let mut settings = "mode=solid fill-color=0xff808080".to_owned();
+        let mut maybe = |next: &mut dyn FnMut(u32) -> u32, values: &[&str]| {
+            let value = values[next(values.len() as u32) as usize];
+            settings += " ";
+            settings += value;
+            value.to_owned()
+        };
+        maybe(&mut next, &["", "shape=ellipse"]);
+        let inverted = maybe(&mut next, &["", "", "invert=true"]);
+        let chosen = maybe(&mut next, &["", "clear-track=1", "clear-track=2"]);
+        let classes = maybe(&mut next, &["", "classes=person", "exclude-classes=car"]);
+        maybe(&mut next, &["padding=0", "padding=0.3", "padding-pixels=9"]);
+        maybe(&mut next, &["hold=0", "hold=200000000"]);
+        if next(3) == 0 {
+            settings += &format!(" camera=cam zones={}", zones.display());
+        }
+        let mut bench = Bench::new(format, width, height, &settings);
+        let mode = [
+            gst_video::VideoInterlaceMode::Progressive,
+            gst_video::VideoInterlaceMode::Interleaved,
+        ][next(2) as usize];
+        bench.set_info(
+            VideoInfo::builder(format, width, height)
+                .fps(gst::Fraction::new(25, 1))
+                .interlace_mode(mode)
+                .build()
+                .unwrap(),
+        );
+        let demanded = next(2) == 0;
+        if demanded {
+            let purpose = purpose(Mask::Persons, DetectorUse::Statistics);
+            bench.harness.push_event(purpose.to_event());
+        }
+        for number in 0..12 {
+            let mut frame = bench.frame(number);
+            let b = frame.make_mut();
+            let count = next(5);
+            for _ in 0..count {
+                let class = ["person", "car"][next(2) as usize];
+                let rect = (next(width), next(height), 1 + next(40), 1 + next(40));
+                let mut meta = VideoRegionOfInterestMeta::add(b, class, rect);
+                meta.set_id(next(4) as i32);
+            }
+            if next(6) > 0 {
+                scan(b, count).write(b);
+            }
+            let carried = privacy_common::detections(&frame, width, height);
+            let before = frame.copy_deep().unwrap();
+            let out = bench.run(frame);
+            let stamp = stamp(&out);
+            clear += stamp.clear;
+            whole += u32::from(stamp.whole_frame);
+            regions += stamp.regions;
+            assert!(!demanded || stamp.clear == 0, "{round} {settings}");
+            let changed: HashSet<_> = bench.changed(&before, &out).into_iter().collect();
+            let is_changed = |x: u32, y: u32| changed.contains(&(x, y));
+            for d in &carried {
+                let is_wanted = d.class == "person" || classes.is_empty();
+                let is_required = demanded && d.class == "person";
+                // Somebody with the chosen number, or everything that is wanted, may stay clear.
+                let is_chosen = if inverted.is_empty() {
+                    d.track.is_some_and(|t| chosen.ends_with(&format!("={t}")))
+                } else {
+                    is_wanted
+                };
+                let must = is_required || is_wanted && !is_chosen;
+                let (right, bottom) = (d.x + d.width - 1, d.y + d.height - 1);
+                if must {
+                    // The pattern has no two grey pixels in a row.
+                    for (x, y) in [(d.x, d.y), (right, d.y), (d.x, bottom), (right, bottom)] {
+                        let seen = !is_changed(x, y) && !is_grey(&bench, &before, x, y);
+                        assert!(!seen, "{round} {settings}: {d:?} at {x},{y} {stamp:?}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(
+        clear > 10 && whole > 50 && regions > 300,
+        "{clear} {whole} {regions}"
+    );
+}
+
+/// Whether the luma of a pixel is that of the grey mask already.
+fn is_grey(bench: &Bench, frame: &gst::Buffer, x: u32, y: u32) -> bool {
+    let info = &bench.info;
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(frame, info).unwrap();
+    let pixel = info.comp_pstride(0) as usize;
+    let at = y as usize * frame.plane_stride()[0] as usize + x as usize * pixel;
+    let bytes = &frame.plane_data(0).unwrap()[at..at + pixel];
+    bytes.iter().any(|b| [126, 128].contains(b))
 }

@@ -2,5 +2,7 @@
 //! The element as GStreamer sees it.
 
 mod element;
+mod formats;
 mod hostile;
 mod support;
+mod what;
