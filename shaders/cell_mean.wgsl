@@ -31,21 +31,6 @@ fn job_of_piece(piece: u32) -> u32 {
     return low;
 }
 
-// Last job whose cells begin at or before this one.
-fn job_of_cell(cell: u32) -> u32 {
-    var low = 0u;
-    var high = work.jobs_measured;
-    while (high - low > 1u) {
-        let middle = (low + high) / 2u;
-        if (work.jobs[middle].first_cell <= cell) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 // Rows of a cell, as words; bytes of the first and the last word that are not the cell's are masked.
 struct Piece {
     first: u32, // word

@@ -58,3 +58,22 @@ struct Work {
 fn edge(i: u32, n: u32, length: u32) -> u32 {
     return i * length / n;
 }
+
+// Last job whose cells begin at or before this one.
+fn job_of_cell(cell: u32) -> u32 {
+    var low = 0u;
+    var high = work.jobs_measured;
+    while (high - low > 1u) {
+        let middle = (low + high) / 2u;
+        if (work.jobs[middle].first_cell <= cell) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+fn bytes_of(word: u32) -> vec4<u32> {
+    return (vec4(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4(0xffu);
+}

@@ -41,10 +41,6 @@ fn pick(first: u32, cells: vec4<u32>) -> u32 {
         | (values[first + cells.w] & 0xff000000u);
 }
 
-fn bytes_of(word: u32) -> vec4<u32> {
-    return (vec4(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4(0xffu);
-}
-
 // Cells before a place, and how far it is to the next one's centre, in 1/256.
 fn inside(position: u32, n: u32) -> u32 {
     return min(max(position, 128u) - 128u, (n - 1u) * 256u);

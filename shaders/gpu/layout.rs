@@ -381,6 +381,7 @@ fn halves(value: u64) -> [u32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Format, Memory, Mode, Picture, Region, Work};
 
     #[test]
     fn groups_cover_the_work_within_the_limits() {
@@ -403,5 +404,69 @@ mod tests {
         assert_eq!(word(&[1, 2]), 0x0201_0201);
         assert_eq!(word(&[1, 2, 3]), 0x0003_0201);
         assert_eq!(word(&[1, 2, 3, 4]), 0x0403_0201);
+    }
+
+    fn lay_out(work: &Work<'_>, memory: &mut Memory) -> (Plan, Layout) {
+        let mut data = vec![0u8; 64 * 48 * 3 / 2];
+        let frame =
+            Frame::from_slice(Format::Nv12, 64, 48, &mut data, &[0, 64 * 48], &[64, 64]).unwrap();
+        let (mut plan, mut layout) = (Plan::default(), Layout::default());
+        plan.make(&frame, work, memory);
+        layout
+            .make(&plan, work.seed, Kernels::Auto, MAX_BYTES)
+            .unwrap();
+        (plan, layout)
+    }
+
+    #[test]
+    fn pixels_go_to_the_device_only_where_cells_are_to_be_measured() {
+        let region = |x, solid| Region {
+            x,
+            y: 8,
+            width: 20,
+            height: 20,
+            key: 1,
+            solid,
+            remember: true,
+            ..Region::default()
+        };
+        let regions = [region(0, true), region(20, false), region(30, false)];
+        let mut memory = Memory::default();
+        let work = Work {
+            regions: &regions,
+            refresh: 10,
+            ..Work::new(Mode::Blur { cells: 2 }, Seed(1))
+        };
+        // Luma and chroma of a region: 5 words of 20 rows, and 5 words of 10 rows.
+        let (plan, layout) = lay_out(&work, &mut memory);
+        assert_eq!((layout.words, layout.words_seen), (3 * 150, 150));
+        assert_eq!((layout.cells, layout.values_words()), (8, 8));
+        assert!(layout.learns);
+        plan.learn(&mut memory);
+        let (_, layout) = lay_out(&work, &mut memory);
+        assert_eq!((layout.words, layout.words_seen), (3 * 150, 0));
+        assert_eq!((layout.cells, layout.learns), (0, false));
+        assert_eq!(layout.values_words(), 16, "each region as it knows it");
+        let picture = Picture::new(&[9; 4], 1, 1, 0).unwrap();
+        let image = Work {
+            mode: Mode::Image { picture: &picture },
+            ..work
+        };
+        let (_, layout) = lay_out(&image, &mut memory);
+        assert_eq!((layout.words_seen, layout.cells), (0, 0));
+        assert_eq!(layout.values_words(), 2 * 64 * 64, "one for all regions");
+    }
+
+    #[test]
+    fn too_much_is_refused_before_anything_is_sent() {
+        let work = Work {
+            regions: &[Region::whole(64, 48)],
+            ..Work::new(Mode::Solid, Seed(1))
+        };
+        let (plan, mut layout) = lay_out(&work, &mut Memory::default());
+        let needed = 64 * 48 * 3 / 2;
+        let result = layout.make(&plan, Seed(1), Kernels::Auto, needed - 1);
+        let limit = needed - 1;
+        assert_eq!(result, Err(GpuError::TooLarge { needed, limit }));
     }
 }

@@ -285,3 +285,52 @@ fn shape(frame: &Frame<'_>) -> FrameShape {
         frame.interlaced(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Kernels;
+
+    #[test]
+    fn a_late_gpu_is_an_error_for_every_frame_in_flight() {
+        let selection = Selection {
+            software: true,
+            // A device that no other test of this process uses.
+            kernels: Kernels::Together,
+            ..Selection::default()
+        };
+        let mut masker = match Masker::open(&selection) {
+            Ok(masker) => masker,
+            Err(err @ GpuError::NoAdapter { .. }) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{err}");
+                eprintln!(
+                    "SKIPPED a_late_gpu_is_an_error_for_every_frame_in_flight: a Vulkan adapter is \
+                     missing, install mesa-vulkan-drivers"
+                );
+                return;
+            }
+            Err(err) => panic!("{err}"),
+        };
+        let mut pixels = vec![7u8; 3 * 16 * 16];
+        let work = Work {
+            regions: &[Region::whole(16, 16)],
+            ..Work::new(Mode::Pixelate { cells: 3 }, Seed(1))
+        };
+        let mut frames: Vec<_> = pixels
+            .chunks_exact_mut(16 * 16)
+            .map(|pixels| Frame::from_slice(Format::Gray8, 16, 16, pixels, &[0], &[16]).unwrap())
+            .collect();
+        let tickets: Vec<_> = frames
+            .iter()
+            .map(|frame| masker.submit(frame, &work).unwrap())
+            .collect();
+        let late = GpuError::Timeout(Duration::from_secs(2));
+        masker.context.fail(late.clone());
+        for (ticket, frame) in tickets.into_iter().zip(&mut frames) {
+            assert_eq!(masker.collect(ticket, frame), Err(late.clone()));
+        }
+        assert_eq!(masker.submit(&frames[0], &work).err(), Some(late));
+        assert!(pixels.iter().all(|&p| p == 7), "as clear as they were");
+        assert!(Masker::open(&selection).is_ok(), "another device");
+    }
+}

@@ -149,7 +149,9 @@ fn the_gpu_agrees_with_the_cpu_bit_by_bit() {
                             Shape::Box,
                             Shape::Runs(1),
                         ];
-                        if interlaced && !count.is_multiple_of(4) {
+                        // Half of all, and of interlaced frames an eighth: others for each format.
+                        let turn = count / 8 + count;
+                        if !turn.is_multiple_of(if interlaced { 8 } else { 2 }) {
                             continue;
                         }
                         let regions: Vec<Region> = list
@@ -166,7 +168,7 @@ fn the_gpu_agrees_with_the_cpu_bit_by_bit() {
                             ..work(&regions, mode)
                         };
                         let mut found = picture.clone();
-                        let gpu = &mut gpus[count / 2 % 2];
+                        let gpu = &mut gpus[count / 16 % 2];
                         gpu.mask(&mut found.frame().with_interlaced(interlaced), &work)
                             .unwrap();
                         let mut expected = picture.clone();
