@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Twin: cpu/cell_mean.rs. The values of cells from the pixels under them, in two steps: sums of pieces
-// of cells, and from them the value of each cell. `cell_sum` and `cell_mean` give a workgroup to each
-// piece and cell; the two others give them one invocation, without barriers, which are slow where a
-// CPU plays GPU.
+// Twin: cpu/cell_mean.rs. The values of cells from the pixels under them: each cell is summed up in one
+// or more pieces, and those that have several get their value in a second step. `cell_sum` and
+// `cell_mean` give a workgroup to each piece and cell; the two others give them one invocation, without
+// barriers, which are slow where a CPU plays GPU.
 
 const INVOCATIONS: u32 = 64u;
 const LONERS: u32 = 32u;
@@ -138,6 +138,17 @@ fn value(job: Job, cell: u32, sum: Halves) -> u32 {
     return select(word, word | (word << 16u), job.shift == 1u);
 }
 
+// Puts the sum of a piece where it is needed. A cell in one piece needs no second step.
+fn keep(job: Job, index: u32, sum: vec4<u32>) {
+    if (job.pieces == 1u) {
+        let cell = index - job.first_piece;
+        let halves = Halves(sum & vec4(0xffffu), sum >> vec4(16u));
+        values[job.first_cell + cell] = value(job, cell, halves);
+    } else {
+        sums[index] = sum;
+    }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn cell_sum(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -180,7 +191,7 @@ fn cell_sum(
         }
     }
     if (me == 0u && index == wanted) {
-        sums[index] = shared_sum[0];
+        keep(job, index, shared_sum[0]);
     }
 }
 
@@ -210,7 +221,7 @@ fn cell_mean(
             shared_high[me] = shared_high[me] + shared_high[me + half];
         }
     }
-    if (me == 0u && index == wanted) {
+    if (me == 0u && index == wanted && job.pieces > 1u) {
         values[index] = value(job, cell, Halves(shared_sum[0], shared_high[0]));
     }
 }
@@ -241,7 +252,7 @@ fn cell_sum_alone(
             sum = sum + lanes(even, odd);
         }
     }
-    sums[index] = sum;
+    keep(job, index, sum);
 }
 
 @compute @workgroup_size(LONERS)
@@ -254,6 +265,9 @@ fn cell_mean_alone(
         return;
     }
     let job = work.jobs[job_of_cell(index)];
+    if (job.pieces == 1u) {
+        return;
+    }
     let cell = index - job.first_cell;
     var low = vec4<u32>();
     var high = vec4<u32>();

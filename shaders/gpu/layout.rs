@@ -81,6 +81,8 @@ pub struct Layout {
     pub pieces: u32,
     /// Workgroups that paint.
     pub groups: u32,
+    /// Whether any cell has several.
+    pub split: bool,
     /// Whether each piece and cell is measured by one invocation.
     pub alone: bool,
     /// Whether a Gaussian runs over the cells.
@@ -145,7 +147,7 @@ impl Layout {
         self.first_word.clear();
         self.first_word.resize(plan.jobs.len(), 0);
         (self.words, self.cells, self.pieces, self.groups) = (0, 0, 0, 0);
-        (self.smooth, self.learns) = (false, false);
+        (self.split, self.smooth, self.learns) = (false, false, false);
         for (i, job) in plan.jobs.iter().enumerate() {
             if !job.known {
                 self.cell_of_value.insert(job.first_value, self.cells);
@@ -154,6 +156,7 @@ impl Layout {
                 self.push(i, job, cell, pieces, block);
                 self.cells += job.nx * job.ny;
                 self.pieces += pieces * job.nx * job.ny;
+                self.split |= pieces > 1;
                 self.learns |= job.remember;
             }
         }

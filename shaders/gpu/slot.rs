@@ -296,10 +296,13 @@ impl Slot {
         if layout.cells > 0 {
             if layout.alone {
                 dispatch(&context.cell_sum_alone, layout.pieces.div_ceil(LONERS));
-                dispatch(&context.cell_mean_alone, layout.cells.div_ceil(LONERS));
             } else {
                 dispatch(&context.cell_sum, layout.pieces);
-                dispatch(&context.cell_mean, layout.cells);
+            }
+            match (layout.split, layout.alone) {
+                (false, _) => {}
+                (true, true) => dispatch(&context.cell_mean_alone, layout.cells.div_ceil(LONERS)),
+                (true, false) => dispatch(&context.cell_mean, layout.cells),
             }
             if layout.smooth {
                 dispatch(&context.smooth_across, layout.cells.div_ceil(SMOOTHERS));
