@@ -47,6 +47,8 @@ struct Inner {
     ledger: Ledger,
     past: Vec<Proof>,
     told: Option<String>,
+    /// A stream has begun since the gate started.
+    began: bool,
     ended: bool,
 }
 
@@ -188,11 +190,14 @@ impl Session {
         }));
     }
 
-    /// A new stream begins: what was declared of the one before says nothing of it.
+    /// A new stream begins: what was declared of the one before says nothing of it. What was declared before
+    /// the first one began was declared of that: a compositor hands on events before its own stream begins.
     pub fn stream_started(&self) {
         let mut inner = self.inner();
         inner.ended = false;
+        let first = !std::mem::replace(&mut inner.began, true);
         if self.stage() == Stage::Exit
+            && !first
             && let Some(floor) = inner.floor.take()
         {
             let ended = inner.ledger.proof(&floor.session, Stage::Exit);

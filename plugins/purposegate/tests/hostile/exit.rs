@@ -357,6 +357,34 @@ fn mosaic(one: Mask, other: Mask) -> u64 {
 }
 
 #[test]
+fn b6_a_purpose_that_comes_before_the_first_stream_holds_for_it_and_no_longer() {
+    init();
+    let gate = gst::ElementFactory::make("purposegate")
+        .property("stage", Stage::Exit)
+        .property_from_str("deny-action", "drop")
+        .build()
+        .unwrap();
+    let mut h = Harness::with_element(&gate, None, Some("src"));
+    let sink = gate.static_pad("sink").unwrap();
+    h.play();
+    // In the order in which `compositor` sends them.
+    sink.send_event(purpose("a", Mask::Persons).to_event());
+    let start = |sink: &gst::Pad| {
+        sink.send_event(gst::event::StreamStart::new("wall"));
+        sink.send_event(gst::event::Caps::new(&CAPS.parse().unwrap()));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        sink.send_event(gst::event::Segment::new(&segment));
+    };
+    start(&sink);
+    sink.chain(stamped(0)).unwrap();
+    sink.chain(frame(100)).unwrap();
+    assert_eq!(h.buffers_received(), 1, "the one that is masked");
+    start(&sink);
+    sink.chain(stamped(200)).unwrap();
+    assert_eq!(h.buffers_received(), 1, "nobody declared the second stream");
+}
+
+#[test]
 fn b6_a_mosaic_obeys_the_strictest_of_its_tiles() {
     assert!(
         mosaic(Mask::None, Mask::None) > 0,
