@@ -31,6 +31,10 @@ const SAME_OBJECT: f64 = 0.3;
 /// spent on padding.
 const GROWTH_PER_SECOND: f64 = 0.25;
 
+/// The same of an object seen on one frame alone, whose motion nobody knows, as a share of its longer side: a
+/// walker crosses their own height in little more than a second.
+const GROWTH_UNKNOWN: f64 = 0.5;
+
 /// How long an object keeps its key after it was last seen, whatever the hold time.
 const REMEMBER: gst::ClockTime = gst::ClockTime::SECOND;
 
@@ -149,16 +153,22 @@ impl Holds {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.boxes.clear();
         for (index, d) in detections.iter().enumerate() {
-            if is_wanted(&d.class) {
-                let class = self.class(&d.class);
-                scratch.boxes.push(Found {
-                    index,
-                    rect: edges(d),
-                    class,
-                    track: d.track,
-                    joined: None,
-                });
+            if !is_wanted(&d.class) {
+                continue;
             }
+            // More than are followed: which of them do not matter, for all of the frame is masked.
+            if scratch.boxes.len() == MAX_OBJECTS {
+                self.lose(now, Reason::TooManyRegions);
+                break;
+            }
+            let class = self.class(&d.class);
+            scratch.boxes.push(Found {
+                index,
+                rect: edges(d),
+                class,
+                track: d.track,
+                joined: None,
+            });
         }
         self.join(&mut scratch, now);
         for found in scratch.boxes.drain(..) {
@@ -359,30 +369,29 @@ impl Held {
             }
             (Some(a), None) if a.moment().away(now) <= reach.hold => {
                 let known = self.seen.range(..later);
-                (
-                    motion::hull(&a.rect, &motion::fit(known.rev(), now.time)),
-                    a,
-                    away(a),
-                )
+                let moved = motion::fit(known.rev(), now.time);
+                (motion::hull(&a.rect, &moved), a, away(a))
             }
             (None, Some(b)) => {
                 let known = self.seen.range(later..);
-                (
-                    motion::hull(&b.rect, &motion::fit(known, now.time)),
-                    b,
-                    away(b),
-                )
+                let moved = motion::fit(known, now.time);
+                (motion::hull(&b.rect, &moved), b, away(b))
             }
             _ => return None,
         };
         let seen = (nearest.frame == now.frame).then_some(nearest.index);
         let size = motion::size(&nearest.rect);
+        let growth = if self.seen.len() > 1 {
+            size.map(|side| side * GROWTH_PER_SECOND * absent)
+        } else {
+            [size[0].max(size[1]) * GROWTH_UNKNOWN * absent; 2]
+        };
         Some(Object {
             class: Arc::clone(&self.class),
             rect: if seen.is_some() {
                 rect
             } else {
-                motion::grown(&rect, &size.map(|side| side * GROWTH_PER_SECOND * absent))
+                motion::grown(&rect, &growth)
             },
             size,
             key: self.key,
@@ -472,7 +481,7 @@ mod tests {
         let missed = stream.at(200, &[]).unwrap();
         assert_eq!(
             missed[0].rect,
-            [4.5, -1.0, 15.5, 21.0],
+            [3.0, -2.0, 17.0, 22.0],
             "it may have moved: it grows"
         );
         assert_eq!((missed[0].key, missed[0].seen), (seen[0].key, None));

@@ -3,7 +3,10 @@
 
 mod masking;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use gst_video::VideoInfo;
 use privacy_common::{Detection, MaskStamp, ScanStamp};
@@ -79,6 +82,8 @@ struct Stream {
 struct Look {
     at: Moment,
     pts: Option<gst::ClockTime>,
+    /// Seconds since 1970 at which the purpose ends under which it came, if that had not ended by then.
+    expires: Option<i64>,
     scan: Option<ScanStamp>,
     detections: Vec<Detection>,
 }
@@ -295,6 +300,14 @@ impl Session {
         self.line.pass(time);
     }
 
+    /// When the purpose of the frames that come ends, unless it has.
+    fn expiry(&self) -> Option<i64> {
+        match &self.coming.back().unwrap_or(&self.policy).demand {
+            Demand::Declared(purpose) => Some(purpose.expires).filter(|e| !has_ended(*e)),
+            Demand::Undeclared | Demand::Unreadable => None,
+        }
+    }
+
     /// What leaves next, if anything does; with `all`, whether or not it has waited long enough.
     pub fn next(&mut self, live: &Live, all: bool) -> Result<Option<Next>, Failure> {
         loop {
@@ -319,6 +332,10 @@ impl Session {
                         Some(ahead) => ahead.behind.push(notified.event),
                         None => self.events.push_back(notified.event),
                     }
+                }
+                // The gate upstream closed behind it, and nothing leaves after that.
+                Some(Item::Frame(Waiting { look, .. })) if look.expires.is_some_and(has_ended) => {
+                    return Ok(Some(Next::Dropped(self.dropped(&look, Reason::Expired))));
                 }
                 Some(Item::Frame(Waiting { mut buffer, look })) => {
                     match self.begin(buffer.make_mut(), &look, live, forced)? {
@@ -387,6 +404,7 @@ impl Session {
         Ok(Look {
             at,
             pts: buffer.pts(),
+            expires: self.is_delayed().then(|| self.expiry()).flatten(),
             scan: ScanStamp::read(buffer),
             detections,
         })
@@ -398,6 +416,12 @@ impl Look {
     fn classes(&self) -> &[String] {
         self.scan.as_ref().map_or(&[], |s| &s.classes)
     }
+}
+
+/// Whether a time, in seconds since 1970, is over.
+fn has_ended(expires: i64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.is_ok_and(|now| i64::try_from(now.as_secs()).is_ok_and(|now| now >= expires))
 }
 
 /// How long a region is held: as asked, and over one missed frame of a slow camera unless no hold is asked.

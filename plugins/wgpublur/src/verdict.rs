@@ -38,12 +38,14 @@ pub enum Reason {
     TooManyFrames,
     /// The GPU did not answer in time. The frame was masked on the CPU.
     TooSlow,
+    /// The purpose ended while the frame waited for later ones; it was dropped.
+    Expired,
     /// The GPU failed on this frame, which was then masked on the CPU.
     BackendFailure,
 }
 
 impl Reason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Property,
         Self::Purpose,
         Self::UnreadablePurpose,
@@ -58,6 +60,7 @@ impl Reason {
         Self::TooManyRegions,
         Self::TooManyFrames,
         Self::TooSlow,
+        Self::Expired,
         Self::BackendFailure,
     ];
 
@@ -78,6 +81,7 @@ impl Reason {
             Self::TooManyRegions => "too-many-regions",
             Self::TooManyFrames => "too-many-frames",
             Self::TooSlow => "too-slow",
+            Self::Expired => "expired",
             Self::BackendFailure => "backend-failure",
         }
     }

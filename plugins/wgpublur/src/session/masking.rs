@@ -209,7 +209,7 @@ impl Session {
         }
     }
 
-    fn dropped(&mut self, look: &Look, reason: Reason) -> Handled {
+    pub(super) fn dropped(&mut self, look: &Look, reason: Reason) -> Handled {
         self.is_after_drop = true;
         Handled {
             stamp: None,

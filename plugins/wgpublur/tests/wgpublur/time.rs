@@ -1,0 +1,951 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Objects over time and frames that wait: hold, lookahead, frames in flight.
+
+use std::sync::{Arc, Mutex};
+
+use gst::prelude::*;
+use gst_video::{VideoFormat, VideoInfo};
+use gstwgpublur::{Event, Reason};
+use privacy_common::{Detection, DetectorUse, Mask, attach, detections};
+
+use crate::support::{Bench, bytes, init, purpose, scan, stamp};
+
+/// Frames of one byte a pixel, masked with a value that their pattern seldom has.
+const SOLID: &str = "mode=solid fill-color=0xff808080 padding=0";
+const MASKED: u8 = 128;
+
+type Box = (u32, u32, u32, u32);
+
+fn bench(settings: &str) -> Bench {
+    Bench::new(VideoFormat::Gray8, 320, 120, &format!("{SOLID} {settings}"))
+}
+
+/// Everything that has left, oldest first.
+fn left(bench: &mut Bench) -> Vec<gst::Buffer> {
+    std::iter::from_fn(|| bench.harness.try_pull()).collect()
+}
+
+/// Sends the end of the stream, and takes what leaves.
+fn drained(bench: &mut Bench) -> Vec<gst::Buffer> {
+    assert!(bench.harness.push_event(gst::event::Eos::new()));
+    left(bench)
+}
+
+/// Share of a box that can be seen on a frame, 0 to 1.
+fn seen(frame: &gst::Buffer, info: &VideoInfo, (x, y, w, h): Box) -> f64 {
+    let (pixels, stride) = (bytes(frame), info.stride()[0] as usize);
+    let rows = (y..y + h).map(|row| {
+        let row = &pixels[row as usize * stride..][x as usize..(x + w) as usize];
+        row.iter().filter(|&&p| p != MASKED).count()
+    });
+    rows.sum::<usize>() as f64 / f64::from(w * h)
+}
+
+fn numbers(frames: &[gst::Buffer]) -> Vec<u64> {
+    let number = |f: &gst::Buffer| f.pts().unwrap().mseconds() / 40;
+    frames.iter().map(number).collect()
+}
+
+/// Somebody who walks, stops, walks on faster and turns round, as (frame, box); a step of at most 4 pixels.
+fn walker(frames: u64) -> Vec<Box> {
+    let mut x = 10.0f64;
+    (0..frames)
+        .map(|n| {
+            let speed = match n % 60 {
+                0..20 => 2.0,
+                20..25 => 0.0,
+                25..45 => 3.0,
+                _ => -2.5,
+            };
+            x = (x + speed).clamp(0.0, 280.0);
+            (x as u32, 30, 24, 60)
+        })
+        .collect()
+}
+
+/// Frames that show the walker and nobody else, found on those that are not `missed`.
+fn walk(bench: &mut Bench, path: &[Box], missed: impl Fn(usize) -> bool) -> Vec<gst::Buffer> {
+    let mut out = Vec::new();
+    for (n, &rect) in path.iter().enumerate() {
+        let found: &[Box] = if missed(n) { &[] } else { &[rect] };
+        let frame = bench.scanned(n as u64, found);
+        assert_eq!(bench.harness.push(frame), Ok(gst::FlowSuccess::Ok));
+        out.extend(left(bench));
+    }
+    out.extend(drained(bench));
+    let all: Vec<u64> = (0..path.len() as u64).collect();
+    assert_eq!(numbers(&out), all, "each frame leaves once, in order");
+    out
+}
+
+/// Frames on which more than a fiftieth of the walker is to be seen.
+fn leaks(bench: &Bench, frames: &[gst::Buffer], path: &[Box]) -> Vec<usize> {
+    let is_leak = |n: &usize| seen(&frames[*n], &bench.info, path[*n]) > 0.02;
+    (0..path.len()).filter(is_leak).collect()
+}
+
+/// Three frames of ten, chosen anew in each ten.
+fn blind(n: usize) -> bool {
+    let mut hash = (n / 10) as u64;
+    let mut blind = Vec::new();
+    while blind.len() < 3 {
+        hash = hash
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let frame = (hash >> 33) as usize % 10;
+        if !blind.contains(&frame) {
+            blind.push(frame);
+        }
+    }
+    blind.contains(&(n % 10))
+}
+
+#[test]
+fn a_detector_blind_on_three_frames_of_ten_shows_nobody() {
+    let path = walker(300);
+    let mut none = bench("hold=0 padding=0.1");
+    let out = walk(&mut none, &path, blind);
+    let exposed = leaks(&none, &out, &path).len();
+    assert!(exposed > 80, "the test is of use: {exposed}");
+    let mut both = bench("hold=500000000 lookahead=400000000 padding=0.1");
+    let out = walk(&mut both, &path, blind);
+    assert_eq!(leaks(&both, &out, &path), [0; 0]);
+    for frame in &out {
+        let stamp = stamp(frame);
+        assert!(!stamp.whole_frame && stamp.regions == 1 && stamp.share < 0.2);
+    }
+}
+
+#[test]
+fn a_first_detection_that_comes_late_masks_the_frames_before_it() {
+    let path = walker(40);
+    for late in 1..=10 {
+        let is_missed = |n| n < late;
+        let mut hold = bench("");
+        let out = walk(&mut hold, &path, is_missed);
+        assert_eq!(leaks(&hold, &out, &path).len(), late);
+        let mut ahead = bench("lookahead=400000000 padding=0.1");
+        let out = walk(&mut ahead, &path, is_missed);
+        let exposed = leaks(&ahead, &out, &path);
+        // The frame that has waited longest knows of one detection and of no motion.
+        assert!(
+            exposed.iter().all(|n| late == 10 && *n == 0),
+            "{late}: {exposed:?}"
+        );
+        assert!(seen(&out[0], &ahead.info, path[0]) < 0.3, "{late}");
+        // No further than was asked for.
+        let mut short = bench("lookahead=120000000 hold=0 padding=0.1");
+        let out = walk(&mut short, &path, is_missed);
+        let clear: Vec<usize> = (0..late.saturating_sub(4)).collect();
+        let exposed = leaks(&short, &out, &path);
+        assert!(exposed.starts_with(&clear) && exposed.len() <= late.saturating_sub(3));
+    }
+}
+
+#[test]
+fn somebody_who_stands_still_for_ten_minutes_stays_masked() {
+    let still = (100, 30, 24, 60);
+    for settings in ["", "lookahead=2000000000"] {
+        let mut bench = bench(settings);
+        // Five frames a second, of which the detector finds them on two of three.
+        let frames = 5 * 600;
+        let mut out = 0;
+        let check = |bench: &mut Bench, frames: Vec<gst::Buffer>| {
+            for frame in &frames {
+                let stamp = stamp(frame);
+                assert!(!stamp.whole_frame && stamp.regions == 1, "{:?}", stamp.pts);
+                assert_eq!(seen(frame, &bench.info, still), 0.0, "{:?}", stamp.pts);
+            }
+            frames.len()
+        };
+        for n in 0..frames {
+            let found: &[Box] = if n % 3 == 2 { &[] } else { &[still] };
+            let frame = bench.scanned(5 * n, found);
+            bench.harness.push(frame).unwrap();
+            let frames = left(&mut bench);
+            out += check(&mut bench, frames);
+        }
+        let frames = drained(&mut bench);
+        out += check(&mut bench, frames);
+        assert_eq!(out, 3000);
+    }
+}
+
+#[test]
+fn without_a_wait_a_frame_leaves_at_once_in_its_own_memory() {
+    for settings in ["", "lookahead=0 in-flight=1", "in-flight=8"] {
+        let mut bench = bench(settings);
+        for n in 0..3 {
+            let frame = bench.scanned(n, &[(4, 4, 8, 8)]).copy_deep().unwrap();
+            let memory = frame.peek_memory(0).as_ptr();
+            let out = bench.run(frame);
+            assert_eq!(out.peek_memory(0).as_ptr(), memory, "not a copy");
+        }
+        assert_eq!(bench.harness.query_latency(), Some(gst::ClockTime::ZERO));
+        assert!(
+            bench
+                .bus
+                .pop_filtered(&[gst::MessageType::Latency])
+                .is_none()
+        );
+    }
+}
+
+#[test]
+fn frames_wait_as_long_as_the_latency_says() {
+    // 25 frames a second.
+    for (lookahead, frames) in [
+        (0u64, 0),
+        (1, 0),
+        (40, 1),
+        (41, 1),
+        (60, 2),
+        (100, 3),
+        (10_000, 250),
+    ] {
+        let mut bench = bench(&format!("lookahead={}", lookahead * 1_000_000));
+        let latency = bench.harness.query_latency().unwrap();
+        assert_eq!(latency.mseconds(), 40 * frames, "{lookahead} ms");
+        let told = bench.bus.pop_filtered(&[gst::MessageType::Latency]);
+        assert_eq!(told.is_some(), frames > 0);
+        for n in 0..frames {
+            let frame = bench.scanned(n, &[]);
+            bench.harness.push(frame).unwrap();
+        }
+        assert!(left(&mut bench).is_empty(), "{lookahead} ms");
+        let frame = bench.scanned(frames, &[]);
+        bench.harness.push(frame).unwrap();
+        assert_eq!(numbers(&left(&mut bench)), [0], "{lookahead} ms");
+    }
+}
+
+#[test]
+fn latency_is_added_to_what_comes_before_and_told_when_it_changes() {
+    let mut bench = bench("lookahead=100000000");
+    let upstream = gst::ClockTime::from_mseconds(70);
+    bench.harness.set_upstream_latency(upstream);
+    let latency = |bench: &Bench| {
+        let mut query = gst::query::Latency::new();
+        let pad = bench.element.static_pad("src").unwrap();
+        assert!(pad.query(&mut query));
+        query.result()
+    };
+    let ms = gst::ClockTime::from_mseconds;
+    let (live, min, max) = latency(&bench);
+    assert_eq!((live, min), (true, ms(190)));
+    assert!(max.is_none_or(|max| max >= min));
+    while bench
+        .bus
+        .pop_filtered(&[gst::MessageType::Latency])
+        .is_some()
+    {}
+    let with_rate = |n, d| {
+        VideoInfo::builder(VideoFormat::Gray8, 320, 120)
+            .fps(gst::Fraction::new(n, d))
+            .build()
+            .unwrap()
+    };
+    for (rate, wait) in [
+        ((10, 1), 100),
+        ((30_000, 1001), 100),
+        ((0, 1), 100),
+        ((2, 1), 500),
+    ] {
+        bench.set_info(with_rate(rate.0, rate.1));
+        let (_, min, _) = latency(&bench);
+        assert_eq!((min - upstream).mseconds(), wait, "{rate:?}");
+        assert!(min - upstream >= ms(100));
+    }
+    let told = std::iter::from_fn(|| bench.bus.pop_filtered(&[gst::MessageType::Latency]));
+    assert!(told.count() >= 2);
+}
+
+#[test]
+fn frames_without_timestamps_wait_too() {
+    let mut bench = bench("lookahead=80000000");
+    let rect = (100, 30, 24, 60);
+    let mut out = Vec::new();
+    for n in 0..10 {
+        let found: &[Box] = if n < 2 { &[] } else { &[rect] };
+        let mut frame = bench.scanned(n, found);
+        let b = frame.make_mut();
+        b.set_pts(None);
+        scan(b, found.len() as u32).write(b);
+        bench.harness.push(frame).unwrap();
+        out.extend(left(&mut bench));
+    }
+    assert_eq!(out.len(), 8);
+    out.extend(drained(&mut bench));
+    assert_eq!(out.len(), 10);
+    assert!(out.iter().all(|f| seen(f, &bench.info, rect) == 0.0));
+}
+
+#[test]
+fn playing_backwards_frames_wait_too() {
+    let mut bench = bench("lookahead=80000000 hold=80000000");
+    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    segment.set_rate(-1.0);
+    segment.set_stop(gst::ClockTime::from_seconds(4));
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    let rect = (100, 30, 24, 60);
+    for n in (0..10).rev() {
+        let found: &[Box] = if n == 5 { &[rect] } else { &[] };
+        let frame = bench.scanned(n, found);
+        bench.harness.push(frame).unwrap();
+    }
+    let out = drained(&mut bench);
+    assert_eq!(numbers(&out), [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    let hidden = out.iter().map(|f| seen(f, &bench.info, rect) == 0.0);
+    let numbers = numbers(&out).into_iter().zip(hidden);
+    let hidden: Vec<u64> = numbers
+        .filter_map(|(n, hidden)| hidden.then_some(n))
+        .collect();
+    // A frame more before it than after: what has waited long enough waits for the next.
+    assert!(
+        hidden.ends_with(&[7, 6, 5, 4, 3]) && hidden.len() <= 6,
+        "{hidden:?}"
+    );
+}
+
+/// What passes the source pad, in order: frames by number, events by type.
+fn journal(bench: &Bench) -> Arc<Mutex<Vec<String>>> {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let journal = Arc::clone(&seen);
+    let pad = bench.element.static_pad("src").unwrap();
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad.add_probe(kinds, move |_, info| {
+        let entry = match &info.data {
+            Some(gst::PadProbeData::Buffer(b)) => (b.pts().unwrap().mseconds() / 40).to_string(),
+            Some(gst::PadProbeData::Event(e)) => match e.structure() {
+                Some(s) if s.name() != "GstEventCaps" => s.name().to_string(),
+                _ => format!("{:?}", e.type_()),
+            },
+            _ => return gst::PadProbeReturn::Ok,
+        };
+        journal.lock().unwrap().push(entry);
+        gst::PadProbeReturn::Ok
+    });
+    seen
+}
+
+fn push(bench: &mut Bench, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        let frame = bench.scanned(n, &[]);
+        assert_eq!(bench.harness.push(frame), Ok(gst::FlowSuccess::Ok));
+    }
+}
+
+#[test]
+fn events_keep_their_place_and_those_that_end_something_let_everything_out() {
+    let mut bench = bench("lookahead=80000000");
+    let journal = journal(&bench);
+    push(&mut bench, 0..2);
+    let note = |name| gst::event::CustomDownstream::new(gst::Structure::new_empty(name));
+    assert!(bench.harness.push_event(note("first")));
+    push(&mut bench, 2..3);
+    assert!(bench.harness.push_event(note("second")));
+    push(&mut bench, 3..6);
+    let caps = VideoInfo::builder(VideoFormat::Nv12, 64, 48)
+        .fps(gst::Fraction::new(25, 1))
+        .build()
+        .unwrap();
+    bench.set_info(caps);
+    push(&mut bench, 6..8);
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    push(&mut bench, 8..9);
+    // Nothing comes for a second: nobody can appear on the frames that wait.
+    let gap = gst::event::Gap::builder(gst::ClockTime::from_mseconds(360))
+        .duration(gst::ClockTime::SECOND)
+        .build();
+    bench.harness.push_event(gap);
+    push(&mut bench, 40..42);
+    let mut query = gst::query::Drain::new();
+    bench.element.static_pad("sink").unwrap().query(&mut query);
+    push(&mut bench, 42..43);
+    bench
+        .harness
+        .push_event(gst::event::StreamStart::new("next"));
+    push(&mut bench, 43..45);
+    bench.harness.push_event(gst::event::Eos::new());
+    let expected = [
+        "0",
+        "1",
+        "first",
+        "2",
+        "second",
+        "3",
+        "4",
+        "5",
+        "Caps",
+        "Segment",
+        "6",
+        "7",
+        "Segment",
+        "8",
+        "Gap",
+        "40",
+        "41",
+        "42",
+        "StreamStart",
+        "43",
+        "44",
+        "Eos",
+    ];
+    let seen: Vec<String> = journal
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|entry| match entry.as_str() {
+            "GstEventGap" => "Gap".to_owned(),
+            "GstEventSegment" => "Segment".to_owned(),
+            "GstEventStreamStart" => "StreamStart".to_owned(),
+            other => other.to_owned(),
+        })
+        .collect();
+    assert_eq!(seen, expected);
+    for frame in left(&mut bench) {
+        let size = if frame.pts() < Some(gst::ClockTime::from_mseconds(240)) {
+            320 * 120
+        } else {
+            64 * 48 * 3 / 2
+        };
+        assert_eq!((frame.size(), stamp(&frame).whole_frame), (size, false));
+    }
+}
+
+#[test]
+fn a_flush_takes_the_frames_that_wait_with_it() {
+    let mut bench = bench("lookahead=80000000");
+    let rect = (100, 30, 24, 60);
+    for n in 0..2 {
+        let frame = bench.scanned(n, &[rect]);
+        bench.harness.push(frame).unwrap();
+    }
+    bench.harness.push_event(gst::event::FlushStart::new());
+    bench.harness.push_event(gst::event::FlushStop::new(true));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    push(&mut bench, 50..54);
+    let mut out = left(&mut bench);
+    out.extend(drained(&mut bench));
+    assert_eq!(numbers(&out), [50, 51, 52, 53]);
+    assert!(
+        out.iter().all(|f| stamp(f).regions == 0),
+        "nobody is remembered"
+    );
+}
+
+#[test]
+fn it_starts_again_as_if_nobody_had_waited() {
+    init();
+    let element = gst::ElementFactory::make("wgpublur")
+        .property_from_str("backend", "cpu")
+        .property("lookahead", 80_000_000u64)
+        .build()
+        .unwrap();
+    let frames = bench("");
+    for _ in 0..2 {
+        let mut h = gst_check::Harness::with_element(&element, Some("sink"), Some("src"));
+        h.set_src_caps(frames.info.to_caps().unwrap());
+        for n in 0..4 {
+            h.push(frames.scanned(n, &[(20, 20, 10, 10)])).unwrap();
+        }
+        let out: Vec<_> = std::iter::from_fn(|| h.try_pull()).collect();
+        assert_eq!(numbers(&out), [0, 1]);
+        // Two are waiting, and nobody lets them out.
+        drop(h);
+        element.set_state(gst::State::Null).unwrap();
+        let mut h = gst_check::Harness::with_element(&element, Some("sink"), Some("src"));
+        h.set_src_caps(frames.info.to_caps().unwrap());
+        h.push(frames.scanned(9, &[])).unwrap();
+        h.push_event(gst::event::Eos::new());
+        let out: Vec<_> = std::iter::from_fn(|| h.try_pull()).collect();
+        assert_eq!(numbers(&out), [9]);
+        assert_eq!(stamp(&out[0]).regions, 0);
+        drop(h);
+        element.set_state(gst::State::Null).unwrap();
+    }
+}
+
+#[test]
+fn each_frame_is_masked_as_the_purpose_demands_under_which_it_came() {
+    let mut bench = bench("lookahead=80000000");
+    push(&mut bench, 0..2);
+    let frame = purpose(Mask::Frame, DetectorUse::None);
+    assert!(bench.harness.push_event(frame.to_event()));
+    for n in 2..4 {
+        let frame = bench.scanned(n, &[(4, 4, 8, 8)]);
+        bench.harness.push(frame).unwrap();
+    }
+    let persons = purpose(Mask::Persons, DetectorUse::Mask);
+    assert!(bench.harness.push_event(persons.to_event()));
+    for n in 4..7 {
+        let frame = bench.scanned(n, &[(4, 4, 8, 8)]);
+        bench.harness.push(frame).unwrap();
+    }
+    let mut out = left(&mut bench);
+    out.extend(drained(&mut bench));
+    let reasons: Vec<String> = out.iter().map(|f| stamp(f).reason).collect();
+    assert_eq!(reasons, ["", "", "purpose", "purpose", "", "", ""]);
+    assert_eq!(stamp(&out[1]).regions, 1, "the person is found soon after");
+    let carried: Vec<usize> = out.iter().map(|f| detections(f, 320, 120).len()).collect();
+    assert_eq!(carried, [0; 7], "detections do not outlive the mask");
+    // Flushed frames take no purpose with them.
+    bench.harness.push_event(gst::event::FlushStart::new());
+    bench.harness.push_event(gst::event::FlushStop::new(true));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    push(&mut bench, 7..8);
+    assert!(bench.harness.push_event(frame_demand()));
+    bench.harness.push_event(gst::event::FlushStart::new());
+    bench.harness.push_event(gst::event::FlushStop::new(true));
+    bench.harness.push_event(gst::event::Segment::new(&segment));
+    push(&mut bench, 8..9);
+    let out = drained(&mut bench);
+    assert_eq!(stamp(&out[0]).reason, "purpose");
+}
+
+fn frame_demand() -> gst::Event {
+    purpose(Mask::Frame, DetectorUse::None).to_event()
+}
+
+#[test]
+fn frames_that_wait_when_their_purpose_ends_do_not_leave() {
+    let mut bench = bench("lookahead=80000000");
+    let seconds = || {
+        let now = std::time::SystemTime::now();
+        now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+    };
+    let mut ending = purpose(Mask::Persons, DetectorUse::Mask);
+    ending.expires = seconds() + 1;
+    assert!(bench.harness.push_event(ending.to_event()));
+    push(&mut bench, 0..2);
+    while seconds() <= ending.expires {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // What comes now was let through by whoever watches the purpose: a black frame, say.
+    push(&mut bench, 2..3);
+    let out = drained(&mut bench);
+    assert!(
+        numbers(&out).ends_with(&[2]) && out.len() <= 1,
+        "{:?}",
+        numbers(&out)
+    );
+    let stats: gst::Structure = bench.element.property("stats");
+    assert_eq!(stats.get::<u64>("dropped"), Ok(2));
+    assert!(out[0].flags().contains(gst::BufferFlags::DISCONT));
+    assert!(
+        bench
+            .notices()
+            .iter()
+            .any(|n| n.reason == Some(Reason::Expired))
+    );
+}
+
+#[test]
+fn timestamps_that_do_not_move_on_fill_no_memory() {
+    for (settings, reason) in [("", "too-many-frames"), ("on-overload=drop", "")] {
+        let mut bench = bench(&format!("lookahead=80000000 {settings}"));
+        let mut out = Vec::new();
+        for _ in 0..50 {
+            let mut frame = bench.scanned(7, &[]);
+            let b = frame.make_mut();
+            scan(b, 0).write(b);
+            bench.harness.push(frame).unwrap();
+            out.extend(left(&mut bench));
+        }
+        if reason.is_empty() {
+            assert!(out.is_empty());
+        } else {
+            assert!(out.len() > 30);
+            assert!(out.iter().all(|f| stamp(f).reason == reason));
+        }
+    }
+}
+
+#[test]
+fn a_small_pool_upstream_never_runs_dry() {
+    for settings in ["", "lookahead=400000000"] {
+        let mut bench = bench(settings);
+        let pool = gst::BufferPool::new();
+        let caps = bench.info.to_caps().unwrap();
+        let mut config = pool.config();
+        config.set_params(Some(&caps), bench.info.size() as u32, 0, 2);
+        pool.set_config(config).unwrap();
+        pool.set_active(true).unwrap();
+        let mut params =
+            gst::BufferPoolAcquireParams::with_flags(gst::BufferPoolAcquireFlags::DONTWAIT);
+        params.set_flags(gst::BufferPoolAcquireFlags::DONTWAIT);
+        let mut out = 0;
+        for n in 0..40 {
+            let mut frame = pool
+                .acquire_buffer(Some(&params))
+                .unwrap_or_else(|err| panic!("{settings}: frame {n}: {err}"));
+            let b = frame.make_mut();
+            b.set_pts(gst::ClockTime::from_mseconds(40 * n));
+            scan(b, 0).write(b);
+            bench.harness.push(frame).unwrap();
+            out += left(&mut bench).len();
+        }
+        assert_eq!(out + drained(&mut bench).len(), 40);
+        pool.set_active(false).unwrap();
+    }
+}
+
+#[test]
+fn whoever_makes_the_frames_is_asked_for_as_many_more() {
+    for (settings, frames) in [("", 0), ("lookahead=400000000", 11)] {
+        let mut bench = bench(settings);
+        let caps = bench.info.to_caps().unwrap();
+        let least = |bench: &Bench| {
+            let mut query = gst::query::Allocation::new(Some(&caps), true);
+            bench.element.static_pad("sink").unwrap().query(&mut query);
+            query
+                .allocation_pools()
+                .map(|(_, size, min, max)| {
+                    assert!(size as usize >= bench.info.size() && (max == 0 || max >= min));
+                    min
+                })
+                .min()
+        };
+        let asked = least(&bench).unwrap_or(0);
+        assert!(asked >= frames && (frames > 0 || asked == 0), "{asked}");
+        // A pool downstream that holds too few is not passed on.
+        let mut config = gst::BufferPool::new().config();
+        config.set_params(Some(&caps), bench.info.size() as u32, 1, 4);
+        bench.harness.use_systemclock();
+        assert!(least(&bench).unwrap_or(0) >= frames);
+    }
+}
+
+#[test]
+fn pipelines_run_to_their_end_whatever_waits() {
+    init();
+    for (source, settings) in [
+        (
+            "videotestsrc num-buffers=30 ! video/x-raw,format=NV12,width=64,height=48",
+            "lookahead=300000000",
+        ),
+        (
+            "videotestsrc num-buffers=30 is-live=true ! video/x-raw,width=64,height=48,framerate=60/1",
+            "lookahead=100000000",
+        ),
+        (
+            "videotestsrc num-buffers=3 ! video/x-raw,width=64,height=48",
+            "lookahead=10000000000",
+        ),
+        (
+            "videotestsrc num-buffers=30 ! video/x-raw,width=64,height=48 ! tee ! queue",
+            "lookahead=100000000 in-flight=4",
+        ),
+    ] {
+        let line = format!(
+            "{source} ! wgpublur backend=cpu {settings} ! fakesink name=sink sync=true signal-handoffs=true"
+        );
+        let pipeline = gst::parse::launch(&line)
+            .unwrap()
+            .downcast::<gst::Pipeline>()
+            .unwrap();
+        let count = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&count);
+        pipeline
+            .by_name("sink")
+            .unwrap()
+            .connect("handoff", false, move |args| {
+                let buffer = args[1].get::<gst::Buffer>().ok()?;
+                seen.lock()
+                    .unwrap()
+                    .push((buffer.pts(), stamp(&buffer).whole_frame));
+                None
+            });
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let end = pipeline.bus().unwrap().timed_pop_filtered(
+            gst::ClockTime::from_seconds(60),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        );
+        pipeline.set_state(gst::State::Null).unwrap();
+        assert_eq!(
+            end.map(|m| m.type_()),
+            Some(gst::MessageType::Eos),
+            "{line}"
+        );
+        let seen = count.lock().unwrap();
+        let frames = if source.contains("=3 ") { 3 } else { 30 };
+        assert!(
+            seen.is_sorted() && seen.len() == frames,
+            "{line}: {}",
+            seen.len()
+        );
+        assert!(seen.iter().all(|(_, whole)| *whole));
+    }
+}
+
+#[test]
+fn overload_masks_the_frame_drops_it_or_stops() {
+    let overflowing = |bench: &Bench, number| {
+        let mut frame = bench.scanned(number, &[(4, 4, 8, 8)]);
+        let b = frame.make_mut();
+        let mut scan = scan(b, 1);
+        scan.overflow = true;
+        scan.write(b);
+        frame
+    };
+    for wait in ["", "lookahead=80000000"] {
+        let mut bench = bench(&format!("on-overload=frame {wait}"));
+        let frame = overflowing(&bench, 0);
+        bench.harness.push(frame).unwrap();
+        let mut out = left(&mut bench);
+        out.extend(drained(&mut bench));
+        assert_eq!(stamp(&out[0]).reason, "overflow");
+
+        let mut bench = self::bench(&format!("on-overload=drop {wait}"));
+        let frame = overflowing(&bench, 0);
+        bench.harness.push(frame).unwrap();
+        push(&mut bench, 1..5);
+        let mut out = left(&mut bench);
+        out.extend(drained(&mut bench));
+        assert_eq!(numbers(&out), [1, 2, 3, 4]);
+        assert!(out[0].flags().contains(gst::BufferFlags::DISCONT));
+        assert!(!out[1].flags().contains(gst::BufferFlags::DISCONT));
+        assert!(bench.notices().iter().any(|n| n.event == Event::Degraded));
+
+        let mut bench = self::bench(&format!("on-overload=error {wait}"));
+        let frame = overflowing(&bench, 0);
+        let first = bench.harness.push(frame);
+        let mut last = first;
+        for n in 1..5 {
+            let frame = bench.scanned(n, &[]);
+            last = bench.harness.push(frame);
+        }
+        assert_eq!(last, Err(gst::FlowError::Error));
+        assert!(drained(&mut bench).is_empty());
+        let message = bench.bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+        let gst::MessageView::Error(error) = message.view() else {
+            unreachable!("filtered")
+        };
+        let text = error.error().to_string();
+        assert!(
+            text.contains("overflow") && text.contains("masquer"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn tracks_are_followed_while_frames_wait() {
+    let mut bench = bench("lookahead=120000000 hold=0 clear-track=1");
+    // Two people meet and change places; one of them is to stay clear, and is lost for two frames.
+    for n in 0..12u64 {
+        let mut frame = bench.frame(n);
+        let b = frame.make_mut();
+        let mut found = 0;
+        for (track, x) in [(1, 20 + 12 * n as u32), (2, 152 - 12 * n as u32)] {
+            if track == 1 && (5..7).contains(&n) {
+                continue;
+            }
+            found += 1;
+            let person = Detection {
+                class: "person".into(),
+                x,
+                y: 30,
+                width: 10,
+                height: 60,
+                track: Some(track),
+                score: None,
+            };
+            attach(b, &person);
+        }
+        scan(b, found).write(b);
+        bench.harness.push(frame).unwrap();
+    }
+    let out = drained(&mut bench);
+    for (n, frame) in out.iter().enumerate() {
+        let other = (152 - 12 * n as u32, 30, 10, 60);
+        assert_eq!(seen(frame, &bench.info, other), 0.0, "{n}: the other one");
+        let chosen = (20 + 12 * n as u32, 30, 10, 60);
+        let is_lost = (5..7).contains(&n);
+        let share = seen(frame, &bench.info, chosen);
+        // On the frames on which it was not found nobody can say who it is.
+        assert!(
+            if is_lost { share < 0.05 } else { share > 0.2 },
+            "{n}: {share}"
+        );
+        assert_eq!(stamp(frame).clear, u32::from(!is_lost));
+    }
+}
+
+/// An element on any GPU, or a line that says why not.
+fn on_gpu(test: &str, settings: &str) -> Option<Bench> {
+    init();
+    let probe = gst::ElementFactory::make("wgpublur")
+        .property_from_str("backend", "gpu")
+        .build()
+        .unwrap();
+    let has_adapter = probe.set_state(gst::State::Paused).is_ok();
+    probe.set_state(gst::State::Null).unwrap();
+    if !has_adapter {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no adapter");
+        eprintln!("SKIPPED {test}: a Vulkan adapter is missing, install mesa-vulkan-drivers");
+        return None;
+    }
+    Some(bench(&format!("backend=gpu {settings}")))
+}
+
+#[test]
+fn gpu_frames_in_flight_leave_in_order_and_as_the_cpu_masks_them() {
+    let name = "gpu_frames_in_flight_leave_in_order_and_as_the_cpu_masks_them";
+    let path = walker(12);
+    for (settings, waiting) in [("in-flight=4", 3), ("in-flight=2 lookahead=80000000", 3)] {
+        let Some(mut gpu) = on_gpu(name, settings) else {
+            return;
+        };
+        let latency = gpu.harness.query_latency().unwrap();
+        assert_eq!(latency.mseconds(), 40 * waiting);
+        let mut cpu = bench(settings.split("in-flight=4").next().unwrap_or_default());
+        let journal = journal(&gpu);
+        let mut out = Vec::new();
+        for (n, &rect) in path.iter().enumerate() {
+            let frame = gpu.scanned(n as u64, &[rect]);
+            gpu.harness.push(frame).unwrap();
+            out.extend(left(&mut gpu));
+            assert_eq!(out.len(), (n + 1).saturating_sub(waiting as usize));
+            if n == 5 {
+                let note = gst::Structure::new_empty("note");
+                gpu.harness
+                    .push_event(gst::event::CustomDownstream::new(note));
+            }
+        }
+        out.extend(drained(&mut gpu));
+        let place = journal.lock().unwrap();
+        assert_eq!(place[5..8], ["5", "note", "6"]);
+        let expected = walk(&mut cpu, &path, |_| false);
+        for (n, (gpu, cpu)) in out.iter().zip(&expected).enumerate() {
+            assert!(bytes(gpu) == bytes(cpu), "{settings}: frame {n}");
+            assert_eq!(stamp(gpu), stamp(cpu));
+        }
+        assert_eq!(out.len(), path.len());
+    }
+}
+
+#[test]
+fn gpu_frames_in_flight_are_forgotten_by_a_flush_and_a_restart() {
+    let name = "gpu_frames_in_flight_are_forgotten_by_a_flush_and_a_restart";
+    let Some(mut gpu) = on_gpu(name, "in-flight=3") else {
+        return;
+    };
+    let rect = (100, 30, 24, 60);
+    for n in 0..2 {
+        let frame = gpu.scanned(n, &[rect]);
+        gpu.harness.push(frame).unwrap();
+    }
+    assert!(left(&mut gpu).is_empty());
+    gpu.harness.push_event(gst::event::FlushStart::new());
+    gpu.harness.push_event(gst::event::FlushStop::new(true));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    gpu.harness.push_event(gst::event::Segment::new(&segment));
+    for n in 10..16 {
+        let frame = gpu.scanned(n, &[rect]);
+        gpu.harness.push(frame).unwrap();
+    }
+    let caps = VideoInfo::builder(VideoFormat::Nv12, 64, 48)
+        .build()
+        .unwrap();
+    gpu.set_info(caps);
+    push(&mut gpu, 16..18);
+    let out = left(&mut gpu);
+    assert_eq!(numbers(&out), [10, 11, 12, 13, 14, 15]);
+    assert!(out.iter().all(|f| {
+        let info = VideoInfo::builder(VideoFormat::Gray8, 320, 120)
+            .build()
+            .unwrap();
+        seen(f, &info, rect) == 0.0
+    }));
+    let element = gpu.element.clone();
+    drop(gpu);
+    element.set_state(gst::State::Null).unwrap();
+    assert_eq!(element.property::<String>("active-backend"), "");
+}
+
+/// What `videoscale` with these settings makes of a frame on which a detector found somebody.
+fn scaled(scale: &str, source: &str) -> Vec<(gst::Buffer, VideoInfo)> {
+    init();
+    let line = format!(
+        "videotestsrc pattern=white num-buffers=5 ! video/x-raw,format=GRAY8,framerate=25/1,{source} ! \
+         identity name=detector ! {scale} ! wgpublur backend=cpu mode=solid fill-color=0xff000000 padding=0 ! \
+         appsink name=sink sync=false"
+    );
+    let pipeline = gst::parse::launch(&line)
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
+    let pad = pipeline
+        .by_name("detector")
+        .unwrap()
+        .static_pad("src")
+        .unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let video = VideoInfo::from_caps(&pad.current_caps().unwrap()).unwrap();
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data {
+            let b = buffer.make_mut();
+            gst_video::VideoRegionOfInterestMeta::add(b, "person", (100, 0, 40, 40));
+            let mut stamp = scan(b, 1);
+            (stamp.width, stamp.height) = (video.width(), video.height());
+            stamp.par = (video.par().numer(), video.par().denom());
+            stamp.write(b);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let sink = pipeline.by_name("sink").unwrap();
+    let mut out = Vec::new();
+    while let Some(sample) = sink.emit_by_name::<Option<gst::Sample>>("pull-sample", &[]) {
+        let info = VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
+        out.push((sample.buffer_owned().unwrap(), info));
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(out.len(), 5, "{line}");
+    out
+}
+
+#[test]
+fn borders_added_behind_the_detector_leave_nothing_clear() {
+    for (scale, source) in [
+        (
+            "videoscale add-borders=true ! video/x-raw,width=320,height=320,pixel-aspect-ratio=1/1",
+            "width=320,height=180,pixel-aspect-ratio=1/1",
+        ),
+        (
+            "videoscale add-borders=true ! video/x-raw,width=640,height=480,pixel-aspect-ratio=1/1",
+            "width=320,height=180,pixel-aspect-ratio=1/1",
+        ),
+        (
+            "videoscale add-borders=true ! video/x-raw,width=320,height=180,pixel-aspect-ratio=2/1",
+            "width=320,height=180,pixel-aspect-ratio=1/1",
+        ),
+    ] {
+        for (frame, _) in scaled(scale, source) {
+            assert_eq!(stamp(&frame).reason, "reshaped", "{scale}");
+            let black = bytes(&frame)[0];
+            assert!(bytes(&frame).iter().all(|p| *p == black), "{scale}");
+        }
+    }
+}
+
+#[test]
+fn plain_scaling_takes_regions_along() {
+    for size in [(640, 360), (160, 90), (480, 270), (320, 180)] {
+        let scale = format!(
+            "videoscale ! video/x-raw,width={},height={}",
+            size.0, size.1
+        );
+        for (frame, info) in scaled(&scale, "width=320,height=180") {
+            let stamp = stamp(&frame);
+            assert_eq!((stamp.regions, stamp.whole_frame), (1, false), "{scale}");
+            let pixels = bytes(&frame);
+            let at = |x: u32, y: u32| pixels[(y * info.stride()[0] as u32 + x) as usize];
+            let (x, y) = (120 * size.0 / 320, 20 * size.1 / 180);
+            assert!(at(x, y) < 20 && at(0, 0) > 200, "{scale}");
+        }
+    }
+}
