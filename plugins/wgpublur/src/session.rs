@@ -280,8 +280,8 @@ impl Session {
     }
 
     /// Puts a frame into the line.
-    pub fn wait(&mut self, mut buffer: gst::Buffer, live: &Live) -> Result<(), Failure> {
-        let look = self.look(buffer.make_mut(), live)?;
+    pub fn wait(&mut self, buffer: gst::Buffer, live: &Live) -> Result<(), Failure> {
+        let look = self.look(&buffer, live)?;
         let at = look.at;
         self.line.push(at, Waiting { buffer, look });
         Ok(())

@@ -127,11 +127,15 @@ impl WgpuBlur {
 
     /// Takes an event from upstream. Serialized events keep their place among the frames.
     pub(super) fn route(&self, event: gst::Event) -> bool {
-        let demand = match Purpose::from_event(&event) {
-            Some(Ok(purpose)) => Some(Demand::Declared(Box::new(purpose))),
-            Some(Err(_)) => Some(Demand::Unreadable),
-            None => None,
-        };
+        // An event that overtakes frames is no purpose of theirs.
+        let purpose = event
+            .is_serialized()
+            .then(|| Purpose::from_event(&event))
+            .flatten();
+        let demand = purpose.map(|purpose| match purpose {
+            Ok(purpose) => Demand::Declared(Box::new(purpose)),
+            Err(_) => Demand::Unreadable,
+        });
         if let Some(demand) = &demand {
             self.log_demand(demand);
         }

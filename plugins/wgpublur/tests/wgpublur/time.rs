@@ -949,3 +949,105 @@ fn plain_scaling_takes_regions_along() {
         }
     }
 }
+
+#[test]
+fn whatever_comes_while_frames_wait_nobody_reported_is_seen() {
+    let mut seed = 11u64;
+    let mut next = move |below: u32| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((seed >> 33) % u64::from(below)) as u32
+    };
+    let mut bench = bench("hold=100000000 lookahead=200000000 classes=person");
+    let mut time = 0;
+    let (mut pushed, mut flushed, mut came) = (0u64, 0usize, 0usize);
+    // What each frame that waits reported, by its offset.
+    let mut reported: std::collections::HashMap<u64, Vec<Box>> = Default::default();
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    let mut check = |bench: &mut Bench, reported: &mut std::collections::HashMap<u64, Vec<Box>>| {
+        let out = left(bench);
+        for frame in &out {
+            let boxes = reported.remove(&frame.offset()).expect("each leaves once");
+            let stamp = stamp(frame);
+            assert_eq!(stamp.pts, frame.pts());
+            let pixels = bytes(frame);
+            let stride = bench.info.stride()[0] as usize;
+            if frame.size() != bench.info.size() {
+                continue;
+            }
+            for (x, y, w, h) in boxes {
+                for (x, y) in (y..y + h).flat_map(|y| (x..x + w).map(move |x| (x, y))) {
+                    assert_eq!(pixels[y as usize * stride + x as usize], MASKED);
+                }
+            }
+        }
+        came += out.len();
+        out.len()
+    };
+    for _ in 0..3000 {
+        match next(40) {
+            0 => {
+                // Flushed frames are gone.
+                bench.harness.push_event(gst::event::FlushStart::new());
+                bench.harness.push_event(gst::event::FlushStop::new(true));
+                bench.harness.push_event(gst::event::Segment::new(&segment));
+                flushed += reported.len();
+                reported.clear();
+            }
+            1 => {
+                bench.harness.push_event(gst::event::Segment::new(&segment));
+                check(&mut bench, &mut reported);
+                assert!(reported.is_empty(), "a segment lets everything out");
+            }
+            2 => time = u64::from(next(100)) * 40,
+            3 => {
+                let gap = gst::event::Gap::builder(gst::ClockTime::from_mseconds(time)).build();
+                bench.harness.push_event(gap);
+            }
+            4 => {
+                let mask = [Mask::None, Mask::Persons, Mask::Frame][next(3) as usize];
+                let event = purpose(mask, DetectorUse::Search).to_event();
+                bench.harness.push_event(event);
+            }
+            5 => {
+                let rate = [25, 30, 5][next(3) as usize];
+                let info = VideoInfo::builder(VideoFormat::Gray8, 320, 120)
+                    .fps(gst::Fraction::new(rate, 1))
+                    .build()
+                    .unwrap();
+                bench.set_info(info);
+                check(&mut bench, &mut reported);
+                assert!(reported.is_empty(), "new caps let everything out");
+            }
+            _ => {
+                time += [40u64, 40, 40, 0, 41, 39, 400][next(7) as usize];
+                let boxes: Vec<Box> = (0..next(3))
+                    .map(|_| (next(300), next(100), 1 + next(20), 1 + next(20)))
+                    .collect();
+                let mut frame = bench.scanned(0, &boxes);
+                let b = frame.make_mut();
+                let pts = (next(50) > 0).then(|| gst::ClockTime::from_mseconds(time));
+                b.set_pts(pts);
+                b.set_offset(pushed);
+                let mut scan = scan(b, boxes.len() as u32);
+                scan.overflow = next(30) == 0;
+                if next(30) > 0 {
+                    scan.write(b);
+                } else {
+                    privacy_common::ScanStamp::remove(b);
+                }
+                reported.insert(pushed, boxes);
+                pushed += 1;
+                assert_eq!(bench.harness.push(frame), Ok(gst::FlowSuccess::Ok));
+            }
+        }
+        check(&mut bench, &mut reported);
+        assert!(reported.len() < 60, "{} wait", reported.len());
+    }
+    bench.harness.push_event(gst::event::Eos::new());
+    check(&mut bench, &mut reported);
+    assert!(reported.is_empty());
+    assert_eq!(came + flushed, pushed as usize);
+    assert!(came > 1500 && flushed > 50, "{came} {flushed}");
+}
