@@ -221,7 +221,7 @@ impl Fallback {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use privacy_shaders::{Format, Shape};
 
@@ -238,6 +238,11 @@ mod tests {
         masker.gpu.as_ref().unwrap().destroy_device();
     }
 
+    /// Takes a masker's GPU away, as `err` would.
+    pub(crate) fn give_up(masker: &mut Masker, err: GpuError) {
+        (masker.gpu, masker.lost) = (None, Some(err));
+    }
+
     /// A masker on any adapter, which then breaks. `None`, said aloud, without one.
     fn broken(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
         let masker = working(test, gpu_or_nothing)?;
@@ -245,7 +250,8 @@ mod tests {
         Some(masker)
     }
 
-    fn working(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
+    /// A masker on any adapter. `None`, said aloud, without one.
+    pub(crate) fn working(test: &str, gpu_or_nothing: bool) -> Option<Masker> {
         match Masker::open(Backend::Gpu, "") {
             Ok(masker) => Some(Masker {
                 gpu_or_nothing,

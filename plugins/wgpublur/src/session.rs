@@ -433,3 +433,6 @@ fn hold(asked: gst::ClockTime, info: &VideoInfo) -> gst::ClockTime {
     // Half a frame more, for timestamps that tremble.
     asked.max(frame.saturating_add(frame / 2).min(MAX_HOLD))
 }
+
+#[cfg(test)]
+mod tests;
