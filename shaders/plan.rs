@@ -83,6 +83,8 @@ pub struct Job {
     pub(crate) band_rows: u32,
     /// Pixels per sample, as a shift.
     pub(crate) across: u32,
+    /// First pixel, which is 0, and last + 1 of a box.
+    pub(crate) whole: [u32; 2],
 }
 
 const NO_OUTLINE: u32 = u32::MAX;
@@ -187,20 +189,23 @@ impl Plan {
     }
 
     /// The samples of row `row` of `job` that are written, from its left edge: sorted and apart.
-    pub fn spans(&self, job: &Job, row: u32) -> impl Iterator<Item = Range<usize>> {
-        let whole = job.is_box().then_some(0..job.width as usize);
-        let shaped: &[[u32; 2]] = if job.is_box() {
-            &[]
+    #[inline]
+    pub fn spans<'a>(
+        &'a self,
+        job: &'a Job,
+        row: u32,
+    ) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        let spans = if job.is_box() {
+            std::slice::from_ref(&job.whole)
         } else {
             let band = (job.y + row) / job.band_rows - job.first_band;
             let band = (job.outline + band) as usize;
             &self.spans[self.bands[band] as usize..self.bands[band + 1] as usize]
         };
         let shift = job.across;
-        let sample = move |[first, end]: &[u32; 2]| {
-            (first >> shift) as usize..end.div_ceil(1 << shift) as usize
-        };
-        whole.into_iter().chain(shaped.iter().map(sample))
+        spans
+            .iter()
+            .map(move |[first, end]| (first >> shift) as usize..end.div_ceil(1 << shift) as usize)
     }
 
     #[expect(clippy::too_many_arguments, reason = "a part of `make`")]
@@ -265,6 +270,7 @@ impl Plan {
                 first_band: (rect.y >> down) / band_rows,
                 band_rows,
                 across,
+                whole: [0, rect.width],
             };
             if let Some(picture) = picture {
                 self.picture(&mut job, picture, format, frame, pictures);

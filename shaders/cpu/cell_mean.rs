@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Lines, noise::noise};
+use super::noise::Noise;
 use crate::{
     MAX_CELLS, Seed,
     plan::{Job, edge},
@@ -12,66 +12,78 @@ use crate::{
 /// Rows whose sums of bytes fit 16 bits.
 const ROWS: u32 = 256;
 
+/// Bytes that are added at a time.
+const BLOCK: usize = 32;
+
 /// Sums of a cell, one for each byte of a sample.
 type Sums = [u64; 4];
 
-/// Writes the values of `job`: cell after cell, channel after channel.
+/// Writes the values of row `cy` of the cells of `job` into its `values`: cell after cell, channel after
+/// channel.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a kernel and its memory")]
 pub fn cell_mean(
     job: &Job,
     plane: &[u8],
     stride: usize,
     seed: Seed,
+    cy: u32,
     values: &mut [u8],
-    lines: &mut Lines,
+    sums_of_rows: &mut Vec<u16>,
+    noise: &mut Noise,
 ) {
     let channels = job.channels as usize;
+    let (top, bottom) = rows_of_cells(job, cy);
     let mut all = [Sums::default(); MAX_CELLS as usize];
     let sums = &mut all[..job.nx as usize];
-    for cy in 0..job.ny {
-        let (top, bottom) = (
-            edge(cy, job.ny, job.height),
-            edge(cy + 1, job.ny, job.height),
-        );
-        sums.fill(Sums::default());
-        let mut y = top;
-        while y < bottom {
-            let end = bottom.min(y + ROWS);
-            add_rows(job, plane, stride, y..end, &mut lines.sums);
-            for (cx, sum) in sums.iter_mut().enumerate() {
-                let cx = cx as u32;
-                let left = edge(cx, job.nx, job.width) as usize * channels;
-                let right = edge(cx + 1, job.nx, job.width) as usize * channels;
-                add_cell(sum, &lines.sums[left..right], channels);
-            }
-            y = end;
+    let mut y = top;
+    while y < bottom {
+        let end = bottom.min(y + ROWS);
+        add_rows(job, plane, stride, y..end, sums_of_rows);
+        let mut left = 0;
+        for (cx, sum) in sums.iter_mut().enumerate() {
+            let right = edge(cx as u32 + 1, job.nx, job.width) as usize * channels;
+            add_cell(sum, &sums_of_rows[left..right], channels);
+            left = right;
         }
-        for (cx, sum) in sums.iter().enumerate() {
-            let cx = cx as u32;
-            let width = edge(cx + 1, job.nx, job.width) - edge(cx, job.nx, job.width);
-            let area = u64::from(width) * u64::from(bottom - top);
-            let cell = cy * job.nx + cx;
-            let bits = match job.smooth {
-                0 => noise(seed, job.key, cell) >> job.noise_bit,
-                _ => 0,
+        y = end;
+    }
+    let noise = match job.smooth {
+        0 => noise.row(seed, job, cy),
+        _ => &[],
+    };
+    let mut left = 0;
+    let first = (cy * job.nx) as usize * channels;
+    let values = values[first..].chunks_exact_mut(channels);
+    for (cx, (sum, values)) in sums.iter().zip(values).enumerate() {
+        let right = edge(cx as u32 + 1, job.nx, job.width);
+        let area = u64::from(right - left) * u64::from(bottom - top);
+        left = right;
+        let bits = noise.get(cx).map_or(0, |bits| bits >> job.noise_bit);
+        for (channel, value) in values.iter_mut().enumerate() {
+            // Of two bytes that share a value both have the noise of the first.
+            let (sum, area, channel_of_noise) = match job.pair as usize {
+                first if channel == first || channel == first + 2 => {
+                    (sum[first] + sum[first + 2], 2 * area, first)
+                }
+                _ => (sum[channel], area, channel),
             };
-            for channel in 0..channels {
-                // Of two bytes that share a value both have the noise of the first.
-                let (sum, area, channel_of_noise) = match job.pair as usize {
-                    first if channel == first || channel == first + 2 => {
-                        (sum[first] + sum[first + 2], 2 * area, first)
-                    }
-                    _ => (sum[channel], area, channel),
-                };
-                let value = match job.smooth {
-                    0 => level(quantise(sum, area), bits >> (2 * channel_of_noise)),
-                    _ => ((sum + area / 2) / area) as u8,
-                };
-                values[cell as usize * channels + channel] =
-                    value & job.keep[channel] | job.set[channel];
-            }
+            let shown = match job.smooth {
+                0 => level(quantise(sum, area), bits >> (2 * channel_of_noise)),
+                _ => ((sum + area / 2) / area) as u8,
+            };
+            *value = shown & job.keep[channel] | job.set[channel];
         }
     }
+}
+
+/// First row of row `cy` of the cells and last + 1.
+#[inline(always)]
+pub fn rows_of_cells(job: &Job, cy: u32) -> (u32, u32) {
+    (
+        edge(cy, job.ny, job.height),
+        edge(cy + 1, job.ny, job.height),
+    )
 }
 
 /// The mean in 5 bits: the nearest multiple of 8, as its number.
@@ -85,63 +97,87 @@ fn level(quantised: u32, noise: u32) -> u8 {
     (moved.clamp(1, 32) - 1) as u8 * 8
 }
 
-/// Sums of some rows of `job`, byte by byte: at most [`ROWS`].
+/// Sums of some rows of `job`, byte by byte: at most [`ROWS`]. There may be more sums than bytes in a
+/// row.
 #[inline(always)]
 fn add_rows(job: &Job, plane: &[u8], stride: usize, rows: Range<u32>, sums: &mut Vec<u16>) {
+    let bytes = (job.width * job.channels) as usize;
+    let start = |y: u32| job.row(y, stride).start;
+    // What lies right of the job is added too where it is there: whole blocks are quicker than parts.
+    let blocks = bytes.div_ceil(BLOCK);
+    let length = match start(rows.end - 1) + blocks * BLOCK <= plane.len() {
+        true => blocks * BLOCK,
+        false => bytes,
+    };
     sums.clear();
-    sums.resize((job.width * job.channels) as usize, 0);
+    sums.resize(blocks * BLOCK, 0);
+    let row = |y: u32| &plane[start(y)..][..length];
     let mut y = rows.start;
+    // Several rows at a time, so that the sums travel less.
     while y + 8 <= rows.end {
-        let row = |i: u32| &plane[job.row(y + i, stride)];
-        add([0, 1, 2, 3, 4, 5, 6, 7].map(row), sums);
+        let upper = [row(y), row(y + 1), row(y + 2), row(y + 3)];
+        let lower = [row(y + 4), row(y + 5), row(y + 6), row(y + 7)];
+        add_eight(upper, lower, &mut sums[..length]);
         y += 8;
     }
-    while y < rows.end {
-        add([&plane[job.row(y, stride)]], sums);
-        y += 1;
+    while y + 2 <= rows.end {
+        add_two(row(y), row(y + 1), &mut sums[..length]);
+        y += 2;
+    }
+    if y < rows.end {
+        for (sum, &byte) in sums.iter_mut().zip(row(y)) {
+            *sum = sum.wrapping_add(wide(byte));
+        }
     }
 }
 
-/// Adds rows of the same length to `sums`. Several at a time, so that the sums travel less.
+/// No indices: where the compiler cannot rule out that one is too large, it leaves scalar code behind.
 #[inline(always)]
-fn add<const N: usize>(rows: [&[u8]; N], sums: &mut [u16]) {
-    let rows = rows.map(|row| &row[..sums.len()]);
-    for (i, sum) in sums.iter_mut().enumerate() {
-        let mut total = *sum;
-        for row in rows {
-            total = total.wrapping_add(u16::from(row[i]));
-        }
-        *sum = total;
+fn add_eight([a, b, c, d]: [&[u8]; 4], [e, f, g, h]: [&[u8]; 4], sums: &mut [u16]) {
+    let upper = a.iter().zip(b).zip(c.iter().zip(d));
+    let lower = e.iter().zip(f).zip(g.iter().zip(h));
+    for (sum, (upper, lower)) in sums.iter_mut().zip(upper.zip(lower)) {
+        let (((&a, &b), (&c, &d)), ((&e, &f), (&g, &h))) = (upper, lower);
+        let upper = wide(a) + wide(b) + wide(c) + wide(d);
+        let lower = wide(e) + wide(f) + wide(g) + wide(h);
+        *sum = sum.wrapping_add(upper + lower);
     }
+}
+
+#[inline(always)]
+fn add_two(a: &[u8], b: &[u8], sums: &mut [u16]) {
+    for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+        *sum = sum.wrapping_add(wide(a) + wide(b));
+    }
+}
+
+#[inline(always)]
+fn wide(byte: u8) -> u16 {
+    u16::from(byte)
 }
 
 /// Adds the sums of the bytes of a cell to those of its channels.
 #[inline(always)]
 fn add_cell(sum: &mut Sums, part: &[u16], channels: usize) {
     match channels {
-        1 => add_channels::<1, 32>(sum, part),
-        2 => add_channels::<2, 32>(sum, part),
-        3 => add_channels::<3, 48>(sum, part),
-        _ => add_channels::<4, 32>(sum, part),
+        1 => add_channels::<1>(sum, part),
+        2 => add_channels::<2>(sum, part),
+        3 => add_channels::<3>(sum, part),
+        _ => add_channels::<4>(sum, part),
     }
 }
 
-/// `LANES` is a multiple of `N`: lanes are added each by itself, and then to the channel that they hold.
 #[inline(always)]
-fn add_channels<const N: usize, const LANES: usize>(sum: &mut Sums, part: &[u16]) {
-    let (blocks, rest) = part.as_chunks::<LANES>();
-    // A row has at most 4 · 32 767 bytes, so that this fits.
-    let mut lanes = [0u32; LANES];
-    for block in blocks {
-        for (lane, &value) in lanes.iter_mut().zip(block) {
-            *lane += u32::from(value);
+fn add_channels<const N: usize>(sum: &mut Sums, part: &[u16]) {
+    // A row has at most 32 767 samples, so that this fits.
+    let mut totals = [0u32; N];
+    for sample in part.as_chunks::<N>().0 {
+        for channel in 0..N {
+            totals[channel] += u32::from(sample[channel]);
         }
     }
-    for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane += u32::from(value);
-    }
-    for (i, lane) in lanes.into_iter().enumerate() {
-        sum[i % N] += u64::from(lane);
+    for (sum, total) in sum.iter_mut().zip(totals) {
+        *sum += u64::from(total);
     }
 }
 

@@ -40,19 +40,23 @@ impl Scratch {
 /// Memory of the kernels.
 #[derive(Debug, Default)]
 struct Lines {
+    apart: Apart,
     /// One row of a region.
     row: Vec<u8>,
     /// Sums of the bytes of some rows.
     sums: Vec<u16>,
-    /// A row of cells interpolated across, in 1/256, and the one below it.
-    upper: Vec<u16>,
-    lower: Vec<u16>,
-    /// Cell left of each sample, and how far the sample is to the next, in 1/256.
-    places: Vec<(u32, u32)>,
-    /// Values between two passes of a Gaussian, in 1/256.
-    smooth: Vec<u32>,
-    /// Its weights.
-    weights: Vec<u32>,
+    noise: noise::Noise,
+    grid: blur::Grid,
+    smooth: smooth::Lines,
+}
+
+/// Which regions overlap no other one.
+#[derive(Debug, Default)]
+struct Apart {
+    /// Regions from top to bottom.
+    order: Vec<usize>,
+    /// For each job.
+    jobs: Vec<bool>,
 }
 
 /// Masks `work.regions` of `frame` in place. It cannot fail: a frame is valid by construction, and what
@@ -75,54 +79,104 @@ struct Mask<'a, 'f> {
 impl pulp::WithSimd for Mask<'_, '_> {
     type Output = ();
 
+    // Everything that is called from here is inlined into it, or it would not be compiled for the
+    // instruction set: no kernel may be called through a closure or from many places.
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self {
+            frame,
+            seed,
+            scratch,
+        } = self;
         let Scratch {
             plan,
             memory,
             lines,
-        } = self.scratch;
-        // Every cell is taken before anything is written: see "Overlaps" in the crate's documentation.
-        for job in plan.jobs.iter().filter(|job| !job.known) {
-            let (data, stride) = self.frame.plane(job.plane);
-            let values = &mut plan.values[job.value_range()];
-            cell_mean::cell_mean(job, data, stride, self.seed, values, lines);
+        } = scratch;
+        lines.noise.forget();
+        mark_apart(plan, frame.format().planes(), &mut lines.apart);
+        let mut values = std::mem::take(&mut plan.values);
+        // Every cell is taken before anything is written (see "Overlaps" in the crate's documentation),
+        // but where nothing else is written it does no harm to take cells later, and to write over them
+        // while they are still in the cache.
+        for (job, &apart) in plan.jobs.iter().zip(&lines.apart.jobs) {
+            if job.known || (apart && job.smooth == 0) {
+                continue;
+            }
+            let (data, stride) = frame.plane(job.plane);
+            let values = &mut values[job.value_range()];
+            for cy in 0..job.ny {
+                let (sums, noise) = (&mut lines.sums, &mut lines.noise);
+                cell_mean::cell_mean(job, data, stride, seed, cy, values, sums, noise);
+            }
             if job.smooth > 0 {
-                smooth::smooth(job, values, lines);
+                smooth::smooth(job, values, &mut lines.smooth);
             }
         }
-        plan.learn(memory);
-        for job in &plan.jobs {
-            let (data, stride) = self.frame.plane_mut(job.plane);
-            let values = &plan.values[job.value_range()];
+        for (job, &apart) in plan.jobs.iter().zip(&lines.apart.jobs) {
+            let (data, stride) = frame.plane_mut(job.plane);
+            let values = &mut values[job.value_range()];
+            let grid = &mut lines.grid;
             match job.kind {
-                Kind::Solid => solid::solid(job, plan, data, stride, lines),
-                Kind::Flat => pixelate::pixelate(job, plan, data, stride, values, lines),
-                Kind::Interpolated => blur::blur(job, plan, data, stride, values, lines),
+                Kind::Solid => solid::solid(job, plan, data, stride, &mut lines.row),
+                Kind::Flat => {}
+                Kind::Interpolated => blur::begin(job, grid),
+            }
+            for cy in 0..job.ny {
+                if !job.known && apart && job.smooth == 0 {
+                    let (sums, noise) = (&mut lines.sums, &mut lines.noise);
+                    cell_mean::cell_mean(job, data, stride, seed, cy, values, sums, noise);
+                }
+                if job.kind == Kind::Flat {
+                    pixelate::pixelate(job, plan, data, stride, cy, values, &mut lines.row);
+                } else {
+                    blur::blur(job, plan, data, stride, cy, values, grid);
+                }
+            }
+        }
+        plan.values = values;
+        plan.learn(memory);
+    }
+}
+
+/// More regions than this are taken to overlap: finding out would cost more than it saves.
+const MAX_APART: usize = 1024;
+
+/// Says for each job whether its region overlaps no other one. Each region has `planes` jobs, and on the
+/// first plane they overlap where they do on any.
+fn mark_apart(plan: &Plan, planes: usize, apart: &mut Apart) {
+    let Apart { order, jobs } = apart;
+    let regions = plan.jobs.len() / planes;
+    jobs.clear();
+    jobs.resize(
+        plan.jobs.len(),
+        (2..=MAX_APART).contains(&regions) || regions == 1,
+    );
+    if !(2..=MAX_APART).contains(&regions) {
+        return;
+    }
+    let first = |region: usize| &plan.jobs[region * planes];
+    order.clear();
+    order.extend(0..regions);
+    order.sort_unstable_by_key(|&region| first(region).y);
+    for (i, &upper) in order.iter().enumerate() {
+        let a = first(upper);
+        let below = order[i + 1..].iter();
+        for &lower in below.take_while(|&&lower| first(lower).y < a.y + a.height) {
+            let b = first(lower);
+            if a.x < b.x + b.width && b.x < a.x + a.width {
+                for region in [upper, lower] {
+                    jobs[region * planes..][..planes].fill(false);
+                }
             }
         }
     }
 }
 
-/// Calls `write` for each run of bytes of row `y` of a job that is written, with the bytes and where
-/// they are in the row.
+/// The runs of bytes of row `y` of a job that are written, from its left edge.
 #[inline(always)]
-fn each_span(
-    job: &Job,
-    plan: &Plan,
-    y: u32,
-    plane: &mut [u8],
-    stride: usize,
-    mut write: impl FnMut(&mut [u8], Range<usize>),
-) {
-    let row = &mut plane[job.row(y, stride)];
-    if job.is_box() {
-        let all = 0..row.len();
-        return write(row, all);
-    }
+fn spans<'a>(job: &'a Job, plan: &'a Plan, y: u32) -> impl Iterator<Item = Range<usize>> + use<'a> {
     let channels = job.channels as usize;
-    for span in plan.spans(job, y) {
-        let bytes = span.start * channels..span.end * channels;
-        write(&mut row[bytes.clone()], bytes);
-    }
+    plan.spans(job, y)
+        .map(move |span| span.start * channels..span.end * channels)
 }

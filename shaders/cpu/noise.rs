@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Twin of `noise.wgsl`: noise of a cell, constant per (key, cell), secret by the seed.
 
-use crate::Seed;
+use crate::{Seed, plan::Job};
 
 /// HalfSipHash-2-4 of whole 32-bit words, with a 32-bit result (Aumasson and Bernstein,
 /// <https://github.com/veorq/SipHash>). Chosen because it is keyed with 64 bits and made of 32-bit
@@ -40,12 +40,33 @@ fn round(v: &mut [u32; 4]) {
     v[2] = v[2].rotate_left(16);
 }
 
-/// The noise of cell `cell` of the object `key`: two bits for each channel of each plane.
-pub(super) fn noise(seed: Seed, key: u64, cell: u32) -> u32 {
-    half_sip_hash(
-        [seed.0 as u32, (seed.0 >> 32) as u32],
-        &[key as u32, (key >> 32) as u32, cell],
-    )
+/// The noise of the cells of the last region: its planes share it.
+#[derive(Debug, Default)]
+pub(super) struct Noise {
+    of: Option<(u64, u32, u32)>,
+    bits: Vec<u32>,
+}
+
+impl Noise {
+    /// For another seed.
+    pub fn forget(&mut self) {
+        self.of = None;
+    }
+
+    /// The noise of row `cy` of the cells of `job`: two bits for each channel of each plane.
+    pub fn row(&mut self, seed: Seed, job: &Job, cy: u32) -> &[u32] {
+        let of = Some((job.key, job.nx, job.ny));
+        if self.of != of {
+            self.of = of;
+            let seed = [seed.0 as u32, (seed.0 >> 32) as u32];
+            let key = [job.key as u32, (job.key >> 32) as u32];
+            self.bits.clear();
+            self.bits.extend(
+                (0..job.nx * job.ny).map(|cell| half_sip_hash(seed, &[key[0], key[1], cell])),
+            );
+        }
+        &self.bits[(cy * job.nx) as usize..][..job.nx as usize]
+    }
 }
 
 #[cfg(test)]

@@ -1,42 +1,79 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A Gaussian over the values of the cells.
 
-use super::Lines;
 use crate::plan::{Job, gaussian};
+
+/// Memory of the kernel.
+#[derive(Debug, Default)]
+pub struct Lines {
+    weights: Vec<u32>,
+    /// A row of values, continued on both sides.
+    row: Vec<u32>,
+    /// Sums of a row.
+    sums: Vec<u32>,
+    /// All rows after the pass across, in 1/256.
+    across: Vec<u32>,
+}
 
 /// Runs the Gaussian of `job` over its values, across and then down. Beyond the edges the values stay
 /// what they are there.
+#[inline(always)]
 pub fn smooth(job: &Job, values: &mut [u8], lines: &mut Lines) {
-    gaussian(job.smooth, &mut lines.weights);
-    let (nx, ny, channels) = (job.nx as usize, job.ny as usize, job.channels as usize);
-    let per_row = nx * channels;
-    // In 1/256, at most 255 · 256: 65 536 times that still fits.
-    let across = &mut lines.smooth;
+    let Lines {
+        weights,
+        row,
+        sums,
+        across,
+    } = lines;
+    gaussian(job.smooth, weights);
+    let channels = job.channels as usize;
+    let per_row = job.nx as usize * channels;
+    let reach = (weights.len() - 1) * channels;
     across.clear();
-    for row in values.chunks_exact(per_row) {
-        for i in 0..per_row {
-            let (at, channel) = (i / channels, i % channels);
-            let value = |cell: usize| u32::from(row[cell * channels + channel]);
-            let sum = convolve(&lines.weights, at, nx, value);
-            across.push((sum + 0x80) >> 8);
+    for cells in values.chunks_exact(per_row) {
+        row.clear();
+        let (first, last) = (&cells[..channels], &cells[per_row - channels..]);
+        let left = first.iter().cycle().take(reach);
+        let right = last.iter().cycle().take(reach);
+        row.extend(left.chain(cells).chain(right).map(|&v| u32::from(v)));
+        sums.clear();
+        sums.resize(per_row, 0);
+        for (i, &weight) in weights.iter().enumerate() {
+            let (left, right) = (reach - i * channels, reach + i * channels);
+            add(
+                sums,
+                weight,
+                i,
+                &row[left..][..per_row],
+                &row[right..][..per_row],
+            );
         }
+        // At most 255 · 256: 65 536 times that still fits 32 bits.
+        across.extend(sums.iter().map(|sum| (sum + 0x80) >> 8));
     }
-    for (i, out) in values.iter_mut().enumerate() {
-        let (at, column) = (i / per_row, i % per_row);
-        let value = |row: usize| across[row * per_row + column];
-        let sum = convolve(&lines.weights, at, ny, value);
-        let byte = column % channels;
-        *out = ((sum + 0x80_0000) >> 24) as u8 & job.keep[byte] | job.set[byte];
+    let rows = job.ny as usize;
+    for (y, out) in values.chunks_exact_mut(per_row).enumerate() {
+        sums.clear();
+        sums.resize(per_row, 0);
+        for (i, &weight) in weights.iter().enumerate() {
+            let (above, below) = (y.saturating_sub(i), (y + i).min(rows - 1));
+            let row = |y: usize| &across[y * per_row..][..per_row];
+            add(sums, weight, i, row(above), row(below));
+        }
+        for (i, (out, sum)) in out.iter_mut().zip(&*sums).enumerate() {
+            let byte = i % channels;
+            *out = ((sum + 0x80_0000) >> 24) as u8 & job.keep[byte] | job.set[byte];
+        }
     }
 }
 
-fn convolve(weights: &[u32], at: usize, n: usize, value: impl Fn(usize) -> u32) -> u32 {
-    let sides = weights
-        .iter()
-        .enumerate()
-        .skip(1)
-        .map(|(i, weight)| weight * (value(at.saturating_sub(i)) + value((at + i).min(n - 1))));
-    weights[0] * value(at) + sides.sum::<u32>()
+/// Adds the values on both sides, `i` cells away, in their weight. In the middle there is only one.
+#[inline(always)]
+fn add(sums: &mut [u32], weight: u32, i: usize, left: &[u32], right: &[u32]) {
+    let right_weight = if i == 0 { 0 } else { weight };
+    for (sum, (&left, &right)) in sums.iter_mut().zip(left.iter().zip(right)) {
+        *sum += weight * left + right_weight * right;
+    }
 }
 
 #[cfg(test)]
