@@ -105,22 +105,28 @@ impl MaskStamp {
 
 impl From<&ScanStamp> for gst::Structure {
     fn from(stamp: &ScanStamp) -> Self {
-        gst::Structure::builder(SCAN_META)
-            .field("version", CONTRACT_VERSION)
-            .field("detector", &*c_text(&stamp.detector))
-            .field("model", &*c_text(&stamp.model))
-            .field("classes", fields::join(&stamp.classes))
-            .field("threshold", stamp.threshold)
-            .field("found", stamp.found)
-            .field("overflow", stamp.overflow)
-            .field("pts", stamp.pts.map_or(u64::MAX, gst::ClockTime::nseconds))
-            .field("predicted", stamp.predicted)
-            .field("width", stamp.width)
-            .field("height", stamp.height)
-            // Two numbers and not a fraction: a fraction over 0, which a stranger may write, is no value.
-            .field("par-n", stamp.par.0)
-            .field("par-d", stamp.par.1)
-            .build()
+        let mut structure = Self::new_empty(SCAN_META);
+        stamp.fill(&mut structure);
+        structure
+    }
+}
+
+impl ScanStamp {
+    fn fill(&self, s: &mut gst::StructureRef) {
+        s.set("version", CONTRACT_VERSION);
+        s.set("detector", &*c_text(&self.detector));
+        s.set("model", &*c_text(&self.model));
+        s.set("classes", fields::join(&self.classes));
+        s.set("threshold", self.threshold);
+        s.set("found", self.found);
+        s.set("overflow", self.overflow);
+        s.set("pts", self.pts.map_or(u64::MAX, gst::ClockTime::nseconds));
+        s.set("predicted", self.predicted);
+        s.set("width", self.width);
+        s.set("height", self.height);
+        // Two numbers and not a fraction: a fraction over 0, which a stranger may write, is no value.
+        s.set("par-n", self.par.0);
+        s.set("par-d", self.par.1);
     }
 }
 
@@ -148,19 +154,25 @@ impl TryFrom<&gst::StructureRef> for ScanStamp {
 
 impl From<&MaskStamp> for gst::Structure {
     fn from(stamp: &MaskStamp) -> Self {
-        gst::Structure::builder(MASK_META)
-            .field("version", CONTRACT_VERSION)
-            .field("classes", fields::join(&stamp.classes))
-            .field("method", &*c_text(&stamp.method))
-            .field("cells", stamp.cells)
-            .field("regions", stamp.regions)
-            .field("clear", stamp.clear)
-            .field("zones", stamp.zones)
-            .field("whole-frame", stamp.whole_frame)
-            .field("reason", &*c_text(&stamp.reason))
-            .field("share", stamp.share)
-            .field("pts", stamp.pts.map_or(u64::MAX, gst::ClockTime::nseconds))
-            .build()
+        let mut structure = Self::new_empty(MASK_META);
+        stamp.fill(&mut structure);
+        structure
+    }
+}
+
+impl MaskStamp {
+    fn fill(&self, s: &mut gst::StructureRef) {
+        s.set("version", CONTRACT_VERSION);
+        s.set("classes", fields::join(&self.classes));
+        s.set("method", &*c_text(&self.method));
+        s.set("cells", self.cells);
+        s.set("regions", self.regions);
+        s.set("clear", self.clear);
+        s.set("zones", self.zones);
+        s.set("whole-frame", self.whole_frame);
+        s.set("reason", &*c_text(&self.reason));
+        s.set("share", self.share);
+        s.set("pts", self.pts.map_or(u64::MAX, gst::ClockTime::nseconds));
     }
 }
 
@@ -188,7 +200,7 @@ impl TryFrom<&gst::StructureRef> for MaskStamp {
 impl ScanStamp {
     /// Puts the stamp on a frame, replacing an earlier one.
     pub fn write(&self, frame: &mut gst::BufferRef) {
-        write(frame, SCAN_META, &gst::Structure::from(self));
+        write(frame, SCAN_META, |s| self.fill(s));
     }
 
     /// The stamp of a frame; `None` when nobody looked at it or the stamp cannot be read.
@@ -206,7 +218,7 @@ impl ScanStamp {
 impl MaskStamp {
     /// Puts the stamp on a frame, replacing an earlier one.
     pub fn write(&self, frame: &mut gst::BufferRef) {
-        write(frame, MASK_META, &gst::Structure::from(self));
+        write(frame, MASK_META, |s| self.fill(s));
     }
 
     /// The stamp of a frame; `None` when nobody masked it or the stamp cannot be read.
@@ -230,15 +242,12 @@ pub fn strip_stamps(frame: &mut gst::Buffer) {
     }
 }
 
-fn write(frame: &mut gst::BufferRef, name: &str, values: &gst::StructureRef) {
+fn write(frame: &mut gst::BufferRef, name: &str, fill: impl FnOnce(&mut gst::StructureRef)) {
     remove(frame, name);
     // Adding fails only for a name that `init` has not registered; the frame then has no stamp, which
     // everybody downstream reads as "nobody looked" or "nobody masked".
     if let Ok(mut meta) = CustomMeta::add(frame, name) {
-        let structure = meta.mut_structure();
-        for (field, value) in values.iter() {
-            structure.set_value(field, value.clone());
-        }
+        fill(meta.mut_structure());
     }
 }
 
