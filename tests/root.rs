@@ -5,4 +5,5 @@
 mod chain;
 mod interface;
 mod leak;
+mod mask;
 mod readme;
