@@ -144,8 +144,10 @@ impl Zones {
             Fault::new(
                 error.span().unwrap_or(0..0),
                 message.clone(),
-                "correct this entry; the README shows a whole file of zones",
-                format!("{message} ; corriger cette entrée, le README montre un fichier complet"),
+                "correct this entry; examples/zones.toml is a whole file",
+                format!(
+                    "{message} ; corriger cette entrée, examples/zones.toml est un fichier complet"
+                ),
             )
             .at(text)
         })?;
@@ -499,6 +501,15 @@ no-zone = true
         let door = &zones.view("cam-12", "").unwrap()[1];
         let corners = door.in_pixels(64, 48);
         assert_eq!(corners, [[0.0, 0.0], [64.0, 0.0], [0.0, 48.0]]);
+    }
+
+    #[test]
+    fn the_example_is_a_file_of_zones() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/zones.toml");
+        let zones = Zones::load(Path::new(path)).unwrap();
+        assert_eq!(zones.view("cam-12", "").map(<[_]>::len), Some(2));
+        assert_eq!(zones.view("cam-13", "square").map(<[_]>::len), Some(1));
+        assert_eq!(zones.view("cam-13", "car-park").map(<[_]>::len), Some(0));
     }
 
     fn refused(text: &str) -> EntryError {

@@ -57,6 +57,9 @@ const PICTURES: [(&str, Option<&str>); 11] = [
     ("whole-frame", Some("whole-frame=true mode=blur")),
 ];
 
+/// Its zones of cam-12 are the windows and the entrance of the dwellings in this street.
+const ZONES: &str = include_str!("../../../zones.toml");
+
 fn main() -> ExitCode {
     match pictures(&Arguments::parse().out) {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +80,7 @@ fn pictures(out: &Path) -> Result<()> {
         files.path().join("zones.toml"),
         files.path().join("image.png"),
     );
-    fs::write(&zones, scene::ZONES).context("cannot write the zones")?;
+    fs::write(&zones, ZONES).context("cannot write the zones")?;
     replacement(&image)?;
     let frame = frame()?;
     for (name, settings) in PICTURES {

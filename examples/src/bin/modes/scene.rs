@@ -8,19 +8,6 @@ use crate::raster::{Canvas, Rgb, mix};
 pub const WIDTH: u32 = 640;
 pub const HEIGHT: u32 = 400;
 
-/// The windows of the dwellings, as a file of zones writes them.
-pub const ZONES: &str = r#"[[camera]]
-name = "cam-12"
-
-[[camera.zone]]
-name = "dwellings"
-polygon = [[0.0, 0.06], [0.365, 0.06], [0.365, 0.4], [0.25, 0.4], [0.25, 0.58], [0.0, 0.58]]
-
-[[camera.zone]]
-name = "entrance"
-polygon = [[0.25, 0.4], [0.35, 0.4], [0.35, 0.65], [0.25, 0.65]]
-"#;
-
 /// A person, by where the feet are.
 struct Person {
     x: f64,

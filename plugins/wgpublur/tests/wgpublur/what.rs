@@ -568,7 +568,7 @@ fn a_purpose_may_demand_one_colour() {
 #[test]
 fn mode_image_without_a_picture_stops_the_stream() {
     let mut street = Street::new("");
-    street.run(&[]);
+    let _ = street.run(&[]);
     street.bench.element.set_property_from_str("mode", "image");
     let frame = street.frame(&[]);
     assert!(street.bench.harness.push(frame).is_err());
