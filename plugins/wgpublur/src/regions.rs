@@ -175,6 +175,15 @@ impl Regions {
         }
         let mut area = 0u64;
         for (object, solid) in objects {
+            // What lies nowhere cannot be masked there.
+            if !object
+                .rect
+                .iter()
+                .chain(&object.size)
+                .all(|v| v.is_finite())
+            {
+                return Err(TooMany);
+            }
             let region = outline(object, solid, live, canvas);
             // What lies outside the frame needs no mask.
             let Some(rect) = region.aligned(format, interlaced, width, height) else {

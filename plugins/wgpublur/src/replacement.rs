@@ -129,4 +129,27 @@ mod tests {
             Err(PictureError::Read { .. })
         ));
     }
+
+    #[test]
+    fn any_bytes_are_a_picture_or_an_error() {
+        let whole = png(17, 9);
+        let mut seed = 3u64;
+        let mut next = move |below: usize| {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % below
+        };
+        let mut refused = 0;
+        for _ in 0..500 {
+            let mut bytes = whole.clone();
+            for _ in 0..=next(4) {
+                let at = next(bytes.len());
+                bytes[at] = next(256) as u8;
+            }
+            bytes.truncate(next(bytes.len()) + 1);
+            refused += u32::from(decode(&bytes).is_err());
+        }
+        assert!(refused > 400, "{refused}");
+    }
 }

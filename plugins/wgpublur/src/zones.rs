@@ -512,6 +512,57 @@ no-zone = true
         assert_eq!(zones.view("cam-13", "car-park").map(<[_]>::len), Some(0));
     }
 
+    #[test]
+    fn any_text_is_a_file_of_zones_or_an_error_with_its_place() {
+        let mut seed = 3u64;
+        let mut next = move |below: usize| {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % below
+        };
+        let pieces = [
+            "[",
+            "]",
+            "\"",
+            "0.",
+            "1e",
+            "nan",
+            ",",
+            "\n",
+            "é",
+            "=",
+            "[[camera]]",
+            "-",
+            "name",
+        ];
+        let (mut good, mut bad) = (0, 0);
+        for _ in 0..4000 {
+            let mut text: Vec<char> = GOOD.chars().collect();
+            for _ in 0..=next(3) {
+                let at = next(text.len());
+                let until = (at + next(4)).min(text.len());
+                let piece = pieces[next(pieces.len())].chars().take(next(12));
+                text.splice(at..until, piece);
+            }
+            let text: String = text.into_iter().collect();
+            match Zones::parse(&text) {
+                Ok(zones) => {
+                    good += 1;
+                    let mut corners = zones.views.iter().flat_map(|v| &v.zones);
+                    assert!(corners.all(|z| z.polygon.len() >= 3));
+                }
+                Err(error) => {
+                    bad += 1;
+                    let lines = text.matches('\n').count() + 1;
+                    assert!((1..=lines).contains(&error.line), "{error}\n{text}");
+                    assert!(error.column >= 1 && !error.problem.is_empty());
+                }
+            }
+        }
+        assert!(good > 100 && bad > 1000, "{good} {bad}");
+    }
+
     fn refused(text: &str) -> EntryError {
         let error = Zones::parse(text).unwrap_err();
         assert!(

@@ -181,6 +181,11 @@ fn what_lies_outside_is_left_out_and_too_much_is_refused() {
     let whole = object([0, 0, 640, 480]);
     assert_eq!(of(&vec![whole.clone(); 4]), Ok(4));
     assert_eq!(of(&vec![whole; 5]), Err(TooMany));
+    for strange in [f64::NAN, f64::INFINITY] {
+        let mut lost = object([1, 2, 3, 4]);
+        lost.rect[2] = strange;
+        assert_eq!(of(&[lost]), Err(TooMany), "it is nowhere");
+    }
     let nowhere = Regions::default().draw([].into_iter(), None, &live);
     assert_eq!(nowhere, Err(TooMany), "frames of which nothing is known");
 }
