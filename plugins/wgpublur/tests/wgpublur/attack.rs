@@ -11,7 +11,6 @@
 
 use std::f64::consts::PI;
 
-use gst::prelude::*;
 use gst_video::{VideoFormat, VideoRegionOfInterestMeta};
 
 use crate::support::{Bench, scan};
