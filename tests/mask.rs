@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use gst::prelude::*;
-use gst_privacy_tests::{asset, init, site::Site};
+use gst_privacy_tests::{asset, init, root, site::Site};
 use gst_video::{VideoInfo, VideoRegionOfInterestMeta};
 use privacy_common::{MaskStamp, ScanStamp};
 
@@ -55,9 +55,20 @@ struct Outcome {
     closing: serde_json::Value,
 }
 
-/// Noise of `frames` frames through entry gate, detector, `between`, `mask` and an exit gate. `find` says
-/// what the detector finds on a frame; `None` when it does not look.
+/// [`run`] by the rules of this project.
 fn chain(
+    frames: u32,
+    between: &str,
+    mask: &str,
+    find: impl Fn(u64) -> Option<Vec<Object>> + Send + Sync + 'static,
+) -> Outcome {
+    run(|rules| rules, frames, between, mask, find)
+}
+
+/// Noise of `frames` frames through entry gate, detector, `between`, `mask` and an exit gate. `find` says
+/// what the detector finds on a frame; `None` when it does not look. `change` changes the rules.
+fn run(
+    change: impl Fn(String) -> String,
     frames: u32,
     between: &str,
     mask: &str,
@@ -65,14 +76,24 @@ fn chain(
 ) -> Outcome {
     init();
     let site = Site::new();
+    let rules = change(privacy_policy::rules::BUILTIN.to_owned());
+    std::fs::write(site.path().join("rules.toml"), rules).unwrap();
+    // For files alone, which suffices here and which each of these rules allows.
+    let form = root().join("examples/mandates/publication.toml");
+    let form = std::fs::read_to_string(form).unwrap();
+    let both = "sink_classes = [\"file\", \"public\"]";
+    assert!(form.contains(both));
+    let form = form.replace(both, "sink_classes = [\"file\"]");
+    site.sign("publication", &form, jiff::Timestamp::now());
     let text = format!(
         "videotestsrc pattern=snow num-buffers={frames} ! \
          video/x-raw,format=NV12,width={WIDTH},height={HEIGHT},framerate=25/1,pixel-aspect-ratio=1/1 ! \
-         purposegate purpose=comm.public_publication mandate={} trusted-keys={} camera=cam-12 operator=a-0417 sink-class=file ! \
-         identity name=detector ! {between} ! {mask} ! purposegate name=exit stage=exit ! \
+         purposegate purpose=comm.public_publication mandate={} trusted-keys={} camera=cam-12 operator=a-0417 sink-class=file \
+         rules-file={} ! identity name=detector ! {between} ! {mask} ! purposegate name=exit stage=exit ! \
          auditsink register={} location={}",
         site.text("mandates/publication.biscuit"),
         site.text("keys/authority.pub"),
+        site.text("rules.toml"),
         site.text("register"),
         site.text("out.raw"),
     );
@@ -123,8 +144,8 @@ fn chain(
 }
 
 fn detect(frame: &mut gst::BufferRef, objects: &[Object]) {
-    for &(class, x, y, width, height) in objects {
-        VideoRegionOfInterestMeta::add(frame, class, (x, y, width, height));
+    for (track, &(class, x, y, width, height)) in (1..).zip(objects) {
+        VideoRegionOfInterestMeta::add(frame, class, (x, y, width, height)).set_id(track);
     }
     ScanStamp {
         detector: "probe".into(),
@@ -274,7 +295,7 @@ fn b4_a_mask_that_can_be_undone_stops_a_stream_that_must_be_masked() {
 fn b4_no_property_leaves_anyone_clear_who_must_be_masked() {
     for more in [
         "invert=true",
-        "clear-track=7",
+        "clear-track=1",
         "exclude-classes=person",
         "classes=dog",
         "cells=64",
@@ -292,6 +313,51 @@ fn b4_no_property_leaves_anyone_clear_who_must_be_masked() {
             outcome.error.is_some() || outcome.shots.len() == 5,
             "{more}: refused with a word, or masked all the same"
         );
+    }
+}
+
+/// The rules of publication with these lines more, for files alone.
+fn publication_with(more: &str) -> impl Fn(String) -> String {
+    let more = format!("sink_classes = [\"file\"]\n{more}");
+    move |rules| {
+        let changed = rules.replacen("sink_classes = [\"file\", \"public\"]", &more, 1);
+        assert_ne!(changed, rules);
+        changed
+    }
+}
+
+#[test]
+fn b4_where_the_rules_demand_one_colour_nothing_else_leaves() {
+    let solid = publication_with("mask_method = \"solid\"");
+    for more in ["", "mode=blur", "whole-frame=true"] {
+        let mask = format!("{MASK} {more}");
+        let outcome = run(&solid, 4, "identity", &mask, |_| Some(vec![PERSON, CAR]));
+        assert_eq!(outcome.error, None, "{more}");
+        assert_eq!(outcome.shots.len(), 4, "{more}");
+        for shot in &outcome.shots {
+            assert_eq!(shot.stamp.method, "solid", "{more}");
+            assert_eq!(shot.detail(PERSON), 0.0, "{more}");
+            assert_eq!(shot.detail(CAR), 0.0, "{more}");
+        }
+    }
+}
+
+#[test]
+fn b3_one_person_stays_clear_where_the_rules_allow_it_and_nobody_else() {
+    let mask = format!("{MASK} clear-track=1");
+    let find = |_| Some(vec![PERSON, CAR]);
+    let access = publication_with("one_clear = true");
+    let outcome = run(&access, 4, "identity", &mask, find);
+    assert_eq!(outcome.error, None);
+    assert_eq!(outcome.shots.len(), 4);
+    for shot in &outcome.shots {
+        assert_eq!(shot.stamp.clear, 1);
+        assert!(shot.detail(PERSON) > 0.9 && shot.detail(CAR) < 0.2);
+    }
+    let outcome = run(|rules| rules, 4, "identity", &mask, find);
+    for shot in &outcome.shots {
+        assert_eq!(shot.stamp.clear, 0);
+        assert!(shot.detail(PERSON) < 0.2 && shot.detail(CAR) < 0.2);
     }
 }
 
