@@ -115,10 +115,13 @@ impl<F, E> Line<F, E> {
         Some(item)
     }
 
-    /// Forgets everything, and says how many frames that were.
-    pub fn clear(&mut self) -> usize {
-        self.items.clear();
-        std::mem::take(&mut self.frames)
+    /// Forgets the frames, and gives back the events.
+    pub fn clear(&mut self) -> impl Iterator<Item = E> + '_ {
+        self.frames = 0;
+        self.items.drain(..).filter_map(|(_, item)| match item {
+            Item::Frame(_) => None,
+            Item::Event(event) => Some(event),
+        })
     }
 }
 
@@ -198,8 +201,10 @@ mod tests {
         );
         assert!(line.is_full());
         assert_eq!(line.next(false), Some(Item::Frame(1)));
-        assert_eq!((line.next(false), line.clear()), (None, 14));
-        assert!(line.is_empty());
+        assert_eq!(line.next(false), None);
+        line.push_event(());
+        assert_eq!(line.clear().count(), 1);
+        assert!(line.is_empty() && line.oldest().is_none());
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Session {
         &self.masker
     }
 
-    /// Takes new caps. Frames of others that wait are forgotten.
+    /// Takes new caps. Frames of others must have left: any that wait are forgotten.
     pub fn set_info(&mut self, info: &VideoInfo) -> Result<(), CapsError> {
         let known = self.stream.take();
         let canvas = frame::canvas(info);
@@ -217,8 +217,12 @@ impl Session {
                 )
             }
             None => {
-                let flying = FRAME_DURATION.saturating_mul(flying);
-                (self.lookahead.saturating_add(flying), None)
+                let frames = u32::try_from(flying).ok();
+                let delay = FRAME_DURATION.saturating_mul(flying);
+                (
+                    self.lookahead.saturating_add(delay),
+                    frames.filter(|_| self.lookahead.is_zero()),
+                )
             }
         }
     }
@@ -246,22 +250,25 @@ impl Session {
         }
     }
 
-    /// Forgets what was seen, and the frames that wait: the stream goes on somewhere else.
-    pub fn flush(&mut self) {
-        self.discard();
+    /// Forgets what was seen, and the frames that wait: the stream goes on somewhere else. Gives back the
+    /// events that waited.
+    pub fn flush(&mut self) -> Vec<gst::Event> {
         self.holds.forget();
         self.masker.forget();
+        self.discard()
     }
 
-    fn discard(&mut self) {
-        self.line.clear();
-        self.flight.clear();
-        self.events.clear();
+    /// Forgets the frames that wait, and gives back the events between them.
+    pub fn discard(&mut self) -> Vec<gst::Event> {
+        let mut events: Vec<gst::Event> = self.events.drain(..).collect();
+        events.extend(self.flight.drain(..).flat_map(|flying| flying.behind));
+        events.extend(self.line.clear().map(|notified| notified.event));
         // What was declared stays declared, though its frames are gone.
         if let Some(last) = self.coming.pop_back() {
             self.policy = last;
         }
         self.coming.clear();
+        events
     }
 
     /// Whether frames or events wait.

@@ -107,22 +107,37 @@ impl WgpuBlur {
         self.change(|session| session.is_waiting()) == Some(true)
     }
 
-    /// Sends on what waits, masked by what is known so far; only what is due, or everything.
-    fn push(&self, all: bool) {
-        while self.is_waiting() {
-            let Ok(Some(buffer)) = self.advance(all) else {
-                return;
-            };
-            if let Err(err) = self.obj().src_pad().push(buffer) {
-                gst::debug!(CAT, imp = self, "Frames that waited are not wanted: {err}");
-                return;
-            }
+    /// Sends on what is due.
+    fn push(&self) -> Result<(), gst::FlowError> {
+        self.push_while(false)
+    }
+
+    /// Sends on everything that waits, masked by what is known so far. What is not wanted is forgotten: it
+    /// must not leave behind what comes next.
+    pub(super) fn drain(&self) {
+        if let Err(err) = self.push_while(true) {
+            gst::debug!(CAT, imp = self, "Frames that waited are not wanted: {err}");
+            self.keep_sticky(self.change(Session::discard));
         }
     }
 
-    /// Sends on everything that waits.
-    pub(super) fn drain(&self) {
-        self.push(true);
+    fn push_while(&self, all: bool) -> Result<(), gst::FlowError> {
+        while self.is_waiting() {
+            let Some(buffer) = self.advance(all)? else {
+                break;
+            };
+            self.obj().src_pad().push(buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Frames are gone; what was said for good between them still holds, a purpose above all.
+    fn keep_sticky(&self, events: Option<Vec<gst::Event>>) {
+        for event in events.into_iter().flatten().filter(|e| e.is_sticky()) {
+            if let Err(err) = self.obj().src_pad().store_sticky_event(&event) {
+                gst::debug!(CAT, imp = self, "An event is not wanted: {err}");
+            }
+        }
     }
 
     /// Takes an event from upstream. Serialized events keep their place among the frames.
@@ -143,7 +158,7 @@ impl WgpuBlur {
             return true;
         };
         if event.type_() == gst::EventType::FlushStop {
-            self.change(Session::flush);
+            self.keep_sticky(self.change(Session::flush));
         } else if event.is_serialized() && self.is_waiting() {
             if ends_wait(&event) {
                 self.drain();
@@ -159,7 +174,8 @@ impl WgpuBlur {
                     session.wait_event(event, demand);
                     passed.map(|time| session.pass(time))
                 });
-                self.push(false);
+                // Whatever is wrong downstream, the next frame is told.
+                let _ = self.push();
                 return true;
             }
         }

@@ -13,6 +13,14 @@
 //! Keep it right behind the detector: `videoflip`, `videocrop` and `compositor` drop
 //! detections, and an element that changes timestamps makes a scan look stale.
 //!
+//! ## Time
+//!
+//! An object that is missed stays masked for `hold`, moving on as it moved. With `lookahead` frames wait
+//! that long, rounded up to whole frames, and an object is masked on frames before its first detection
+//! and between two; with `in-flight` above 1 a GPU works on several frames, each of which waits for the
+//! next ones. Both are reported as latency. What waits leaves at the end of a stream, of a segment and of
+//! caps, and is forgotten in a flush; events keep their place between frames.
+//!
 //! ## Example
 //!
 //! ```sh

@@ -491,19 +491,23 @@ fn each_frame_is_masked_as_the_purpose_demands_under_which_it_came() {
     assert_eq!(stamp(&out[1]).regions, 1, "the person is found soon after");
     let carried: Vec<usize> = out.iter().map(|f| detections(f, 320, 120).len()).collect();
     assert_eq!(carried, [0; 7], "detections do not outlive the mask");
-    // Flushed frames take no purpose with them.
-    bench.harness.push_event(gst::event::FlushStart::new());
-    bench.harness.push_event(gst::event::FlushStop::new(true));
+    // Flushed frames take no purpose with them, here or downstream.
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-    bench.harness.push_event(gst::event::Segment::new(&segment));
+    let flush = |bench: &mut Bench| {
+        bench.harness.push_event(gst::event::FlushStart::new());
+        bench.harness.push_event(gst::event::FlushStop::new(true));
+        bench.harness.push_event(gst::event::Segment::new(&segment));
+    };
+    flush(&mut bench);
     push(&mut bench, 7..8);
     assert!(bench.harness.push_event(frame_demand()));
-    bench.harness.push_event(gst::event::FlushStart::new());
-    bench.harness.push_event(gst::event::FlushStop::new(true));
-    bench.harness.push_event(gst::event::Segment::new(&segment));
+    flush(&mut bench);
     push(&mut bench, 8..9);
     let out = drained(&mut bench);
     assert_eq!(stamp(&out[0]).reason, "purpose");
+    let pad = bench.harness.sinkpad().unwrap();
+    let known = privacy_common::Purpose::on_pad(&pad).unwrap();
+    assert_eq!(known.required_mask, Mask::Frame);
 }
 
 fn frame_demand() -> gst::Event {
@@ -596,7 +600,7 @@ fn a_small_pool_upstream_never_runs_dry() {
 #[test]
 fn whoever_makes_the_frames_is_asked_for_as_many_more() {
     for (settings, frames) in [("", 0), ("lookahead=400000000", 11)] {
-        let mut bench = bench(settings);
+        let bench = bench(settings);
         let caps = bench.info.to_caps().unwrap();
         let least = |bench: &Bench| {
             let mut query = gst::query::Allocation::new(Some(&caps), true);
@@ -612,10 +616,27 @@ fn whoever_makes_the_frames_is_asked_for_as_many_more() {
         let asked = least(&bench).unwrap_or(0);
         assert!(asked >= frames && (frames > 0 || asked == 0), "{asked}");
         // A pool downstream that holds too few is not passed on.
-        let mut config = gst::BufferPool::new().config();
-        config.set_params(Some(&caps), bench.info.size() as u32, 1, 4);
-        bench.harness.use_systemclock();
-        assert!(least(&bench).unwrap_or(0) >= frames);
+        let (size, pool) = (bench.info.size() as u32, gst::BufferPool::new());
+        let pad = bench.element.static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, move |_, info| {
+            let query = info.query_mut().map(gst::QueryRef::view_mut);
+            let Some(gst::QueryViewMut::Allocation(query)) = query else {
+                return gst::PadProbeReturn::Ok;
+            };
+            query.add_allocation_pool(Some(&pool), size, 2, 4);
+            gst::PadProbeReturn::Handled
+        });
+        let mut query = gst::query::Allocation::new(Some(&caps), true);
+        let sink = bench.element.static_pad("sink").unwrap();
+        assert!(sink.query(&mut query));
+        let pools: Vec<_> = query.allocation_pools().collect();
+        assert_eq!(pools.len(), 1);
+        let (pool, _, min, max) = &pools[0];
+        if frames == 0 {
+            assert_eq!((pool.is_some(), *min, *max), (true, 2, 4));
+        } else {
+            assert_eq!((pool.is_some(), *min, *max), (false, 13, 0));
+        }
     }
 }
 
