@@ -70,6 +70,24 @@ pub fn mask(frame: &mut Frame<'_>, work: &Work<'_>, scratch: &mut Scratch) {
     });
 }
 
+/// The instruction set that masks are computed with on this machine.
+pub fn instruction_set() -> &'static str {
+    struct Name;
+    impl pulp::WithSimd for Name {
+        type Output = &'static str;
+
+        fn with_simd<S: pulp::Simd>(self, _: S) -> &'static str {
+            match std::any::type_name::<S>().rsplit("::").next() {
+                Some("V4") => "AVX-512",
+                Some("V3") => "AVX2",
+                Some("Neon") => "NEON",
+                _ => "baseline",
+            }
+        }
+    }
+    pulp::Arch::new().dispatch(Name)
+}
+
 struct Mask<'a, 'f> {
     frame: &'a mut Frame<'f>,
     seed: Seed,
