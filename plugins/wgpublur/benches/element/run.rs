@@ -193,10 +193,10 @@ pub fn run(scene: &Arc<Scene>, setup: &Setup, copies: Option<&Arc<Copies>>) -> R
             watch.in_place += u64::from(address(buffer) == watch.address);
             if number == WARM_UP {
                 watch.started = Some((now, cpu()));
-            } else if number > WARM_UP {
-                if let Some(entered) = watch.entered.take() {
-                    watch.inside.push((now - entered).as_secs_f64() * 1e6);
-                }
+            } else if number > WARM_UP
+                && let Some(entered) = watch.entered.take()
+            {
+                watch.inside.push((now - entered).as_secs_f64() * 1e6);
             }
             if number == last {
                 watch.ended = Some((now, cpu()));
