@@ -522,7 +522,8 @@ fn frames_that_wait_when_their_purpose_ends_do_not_leave() {
         now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
     };
     let mut ending = purpose(Mask::Persons, DetectorUse::Mask);
-    ending.expires = seconds() + 1;
+    // Seconds are whole, and the frames below must come before it ends.
+    ending.expires = seconds() + 3;
     assert!(bench.harness.push_event(ending.to_event()));
     push(&mut bench, 0..2);
     while seconds() <= ending.expires {
