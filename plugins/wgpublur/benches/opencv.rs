@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         .filter(|a| !a.starts_with('-'))
         .collect();
     let [file, width, height] = &arguments[..] else {
-        println!(
+        eprintln!(
             "opencv: nothing to do; plugins/wgpublur/benches/against-opencv runs this comparison"
         );
         return ExitCode::SUCCESS;
