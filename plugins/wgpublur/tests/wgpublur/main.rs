@@ -3,8 +3,11 @@
 
 mod attack;
 mod element;
+mod flight;
 mod formats;
 mod hostile;
+mod scaling;
 mod support;
 mod time;
+mod waiting;
 mod what;
