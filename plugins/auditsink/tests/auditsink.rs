@@ -792,10 +792,12 @@ fn an_error_upstream_closes_as_interrupted() {
     ] {
         let site = Site::new();
         let pipeline = launch(&format!(
-            "videotestsrc num-buffers=9 ! {middle} ! queue ! auditsink register={} location={}",
+            "videotestsrc is-live=true num-buffers=9 ! {middle} ! queue ! auditsink register={} location={}",
             site.register.display(),
             site.path("f").display()
         ));
+        // Live, so that the failure comes while it plays: one that comes before keeps the pipeline from
+        // playing, and then nothing is written of which the register could tell.
         pipeline.set_state(gst::State::Playing).unwrap();
         // The end of stream arrives in every case; nothing is stopped before it has.
         for _ in 0..60_000 {
