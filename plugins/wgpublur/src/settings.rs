@@ -198,7 +198,7 @@ pub fn param_specs() -> &'static [glib::ParamSpec] {
                     .build(),
                 glib::ParamSpecUInt64::builder("refresh-interval")
                     .nick("Refresh interval")
-                    .blurb("How long an object keeps the cell values once taken, ns; 0 takes new ones on each frame, and at least 500 ms hold while a purpose demands a mask.")
+                    .blurb("How long an object keeps the cell values once taken (a whole frame at most 500 ms), ns; 0 takes new ones on each frame, and at least 500 ms hold while a purpose demands a mask.")
                     .maximum(MAX_REFRESH.nseconds())
                     .default_value(d.live.refresh_interval.nseconds())
                     .mutable_playing()

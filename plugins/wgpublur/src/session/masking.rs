@@ -17,6 +17,10 @@ use crate::{
     wgpublur::{MissingScan, Mode, Overload},
 };
 
+/// How long a whole frame shows the same cells, at most: its grid follows nobody, and a picture that stands
+/// still for longer looks like a stream that broke off.
+const WHOLE_FRAME_REFRESH: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
 /// A frame that is being masked.
 #[derive(Debug)]
 pub(super) struct Masking {
@@ -71,6 +75,10 @@ impl Session {
 
         let began = Instant::now();
         let mode = mode(live, self.what.picture.as_ref())?;
+        let refresh = match reason {
+            None => live.refresh_interval,
+            Some(_) => live.refresh_interval.min(WHOLE_FRAME_REFRESH),
+        };
         frame::own_pixels(buffer)?;
         let mut flying = None;
         let mut outcome = Outcome::AsAsked;
@@ -83,7 +91,7 @@ impl Session {
                 runs: self.regions.runs(),
                 fill: live.fill_color,
                 now: look.at.time.nseconds(),
-                refresh: live.refresh_interval.nseconds(),
+                refresh: refresh.nseconds(),
                 ..Work::new(mode, self.masker.seed())
             };
             let ticket = self.masker.submit(&mut view, &work)?;

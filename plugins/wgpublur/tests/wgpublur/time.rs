@@ -311,3 +311,32 @@ fn tracks_are_followed_while_frames_wait() {
         assert_eq!(stamp(frame).clear, u32::from(!is_lost));
     }
 }
+
+#[test]
+fn a_whole_frame_shows_new_cells_twice_a_second_and_an_object_every_ten() {
+    let flat = |bench: &Bench, number: u64, level: u8, boxes: &[(u32, u32, u32, u32)]| {
+        let mut frame = bench.scanned(number, boxes);
+        let mut map = frame.make_mut().map_writable().unwrap();
+        map.fill(level);
+        drop(map);
+        frame
+    };
+    let shown = |settings: &str, boxes: &[(u32, u32, u32, u32)]| {
+        let mut bench = Bench::new(VideoFormat::Gray8, 64, 64, settings);
+        // A dark scene for one frame, and a bright one for two seconds.
+        let mut levels = Vec::new();
+        for number in 0..50 {
+            let level = if number == 0 { 40 } else { 200 };
+            let out = bench.run(flat(&bench, number, level, boxes));
+            let data = out.map_readable().unwrap();
+            levels.push(data[20 * 64 + 20] > 120);
+        }
+        levels.iter().position(|is_bright| *is_bright)
+    };
+    // 40 ms a frame: 500 ms are 12.5 of them.
+    assert_eq!(shown("whole-frame=true", &[]), Some(13));
+    assert_eq!(shown("whole-frame=true refresh-interval=0", &[]), Some(1));
+    assert_eq!(shown("", &[(10, 10, 20, 20)]), None);
+    let half = "refresh-interval=500000000";
+    assert_eq!(shown(half, &[(10, 10, 20, 20)]), Some(13));
+}
