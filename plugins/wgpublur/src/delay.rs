@@ -9,7 +9,7 @@ use crate::hold::Moment;
 const SLACK: gst::ClockTime = gst::ClockTime::MSECOND;
 
 /// Shortest time between frames for which a line without a known frame rate has room.
-const SHORTEST: gst::ClockTime = gst::ClockTime::from_nseconds(1_000_000_000 / 120);
+pub const SHORTEST: gst::ClockTime = gst::ClockTime::from_nseconds(1_000_000_000 / 120);
 
 /// Room beyond what the frame rate says, for frames that come in bursts.
 const ROOM: u64 = 8;
@@ -73,9 +73,15 @@ impl<F, E> Line<F, E> {
         self.items.push_back((at, Item::Event(event)));
     }
 
-    /// The stream has got to `time` without a frame.
+    /// The stream has got to `time` without a frame. A time that lies behind the newest frame, in the
+    /// direction in which those that wait were played, is no news.
     pub fn pass(&mut self, time: gst::ClockTime) {
-        self.newest = time;
+        let is_backwards = self.oldest().is_some_and(|o| o.time > self.newest);
+        self.newest = if is_backwards {
+            self.newest.min(time)
+        } else {
+            self.newest.max(time)
+        };
     }
 
     /// Whether nothing waits.
