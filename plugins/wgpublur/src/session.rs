@@ -5,6 +5,7 @@ mod masking;
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -84,8 +85,43 @@ struct Look {
     pts: Option<gst::ClockTime>,
     /// Seconds since 1970 at which the purpose ends under which it came, if that had not ended by then.
     expires: Option<i64>,
+    /// The properties under which it came.
+    came: Came,
     scan: Option<ScanStamp>,
     detections: Vec<Detection>,
+}
+
+/// Of the properties, those that say what a frame shows and what of it may be seen: they are meant for the
+/// frames that come from then on, not for those that wait.
+#[derive(Debug)]
+struct Came {
+    preset: Arc<str>,
+    whole_frame: bool,
+    invert: bool,
+    clear_track: u32,
+}
+
+impl Came {
+    fn under(live: &Live) -> Self {
+        Self {
+            preset: Arc::clone(&live.preset),
+            whole_frame: live.whole_frame,
+            invert: live.invert,
+            clear_track: live.clear_track,
+        }
+    }
+
+    /// The properties for a frame that came under these and leaves under `live`. What was or is to be
+    /// masked is.
+    fn and(&self, live: &Live) -> Live {
+        let is_chosen = self.clear_track == live.clear_track;
+        Live {
+            preset: Arc::clone(&self.preset),
+            whole_frame: self.whole_frame || live.whole_frame || self.invert != live.invert,
+            clear_track: if is_chosen { live.clear_track } else { 0 },
+            ..live.clone()
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -211,9 +247,11 @@ impl Session {
             _ if !self.is_delayed() => (gst::ClockTime::ZERO, None),
             Some(frame) => {
                 let frames = delay::frames(self.lookahead, frame) + flying;
+                // Some cameras write a clock, 90 000 ticks a second, where the frame rate should be.
+                let is_rate = frame >= delay::SHORTEST;
                 (
                     frame.saturating_mul(frames),
-                    Some(u32::try_from(frames).unwrap_or(u32::MAX)),
+                    u32::try_from(frames).ok().filter(|_| is_rate),
                 )
             }
             None => {
@@ -345,6 +383,7 @@ impl Session {
                     return Ok(Some(Next::Dropped(self.dropped(&look, Reason::Expired))));
                 }
                 Some(Item::Frame(Waiting { mut buffer, look })) => {
+                    let live = &look.came.and(live);
                     match self.begin(buffer.make_mut(), &look, live, forced)? {
                         Begun::Dropped(handled) => return Ok(Some(Next::Dropped(handled))),
                         Begun::Masking(masking) => {
@@ -367,6 +406,9 @@ impl Session {
         };
         let Waiting { mut buffer, look } = flying.frame;
         self.events.extend(flying.behind);
+        if look.expires.is_some_and(has_ended) {
+            return Ok(Some(Next::Dropped(self.dropped(&look, Reason::Expired))));
+        }
         let handled = self.end(buffer.make_mut(), &look, live, flying.masking)?;
         Ok(Some(match handled.stamp {
             Some(_) => Next::Frame(buffer, handled),
@@ -412,6 +454,7 @@ impl Session {
             at,
             pts: buffer.pts(),
             expires: self.is_delayed().then(|| self.expiry()).flatten(),
+            came: Came::under(live),
             scan: ScanStamp::read(buffer),
             detections,
         })
