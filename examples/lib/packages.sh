@@ -15,10 +15,11 @@ PACKAGES_RUN=(
     gstreamer1.0-plugins-ugly gstreamer1.0-libav libvulkan1
 )
 
-# What the tests need besides: a software Vulkan driver, Python's GStreamer, clips, the meson build.
+# What the tests need besides: a software Vulkan driver, Python's GStreamer, clips, the meson build, valgrind to
+# count instructions.
 PACKAGES_TEST=(
     mesa-vulkan-drivers ffmpeg meson ninja-build python3-gi gir1.2-gstreamer-1.0
-    gir1.2-gst-plugins-base-1.0
+    gir1.2-gst-plugins-base-1.0 valgrind
 )
 
 # say TEXT…: one line for the reader, apart from the output that a caller may want to read.
