@@ -134,28 +134,26 @@ struct Found {
 struct Scratch {
     boxes: Vec<Found>,
     taken: Vec<bool>,
-    tracks: HashMap<u32, usize>,
+    /// Held objects by track and class.
+    tracks: HashMap<(u32, usize), usize>,
     pairs: Vec<(f64, usize, usize)>,
     moved: Vec<Option<Edges>>,
 }
 
 impl Holds {
-    /// Takes the detections on the frame at `now`. `oldest` is the oldest frame that has not left yet.
+    /// Takes the detections on the frame at `now`, of every class: what need not be masked may have to be on
+    /// the next frame. `oldest` is the oldest frame that has not left yet.
     pub fn observe(
         &mut self,
         now: Moment,
         oldest: Moment,
         hold: gst::ClockTime,
         detections: &[Detection],
-        is_wanted: impl Fn(&str) -> bool,
     ) {
         self.forget_before(oldest, hold);
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.boxes.clear();
         for (index, d) in detections.iter().enumerate() {
-            if !is_wanted(&d.class) {
-                continue;
-            }
             // More than are followed: which of them do not matter, for all of the frame is masked.
             if scratch.boxes.len() == MAX_OBJECTS {
                 self.lose(now, Reason::TooManyRegions);
@@ -289,7 +287,8 @@ impl Holds {
         class
     }
 
-    /// Finds for each box which of the held objects it is: at most one each, the same track first, then
+    /// Finds for each box which of the held objects of its class it is, for two detectors may count their
+    /// tracks each from 1, and what is masked, and how, is a matter of class: at most one each, the same track first, then
     /// the largest overlap with where the object was last seen or, if that was not on the frame before,
     /// with where it should be by now.
     fn join(&self, scratch: &mut Scratch, now: Moment) {
@@ -304,9 +303,10 @@ impl Holds {
         taken.resize(self.held.len(), false);
         tracks.clear();
         let with_track = self.held.iter().enumerate();
-        tracks.extend(with_track.filter_map(|(i, h)| Some((h.track?, i))));
+        tracks.extend(with_track.filter_map(|(i, h)| Some(((h.track?, place(&h.class)), i))));
         for found in &mut *boxes {
-            if let Some(&i) = found.track.and_then(|t| tracks.get(&t))
+            let track = found.track.map(|t| (t, place(&found.class)));
+            if let Some(&i) = track.and_then(|t| tracks.get(&t))
                 && !taken[i]
             {
                 (found.joined, taken[i]) = (Some(i), true);
@@ -398,6 +398,11 @@ impl Held {
             seen,
         })
     }
+}
+
+/// Tells shared names of classes apart.
+fn place(class: &Arc<str>) -> usize {
+    Arc::as_ptr(class).cast::<u8>().addr()
 }
 
 fn edges(d: &Detection) -> Edges {

@@ -446,10 +446,7 @@ impl Session {
         // Followed even while whole frames are masked: what is seen now may be missed once the
         // detector is back.
         let (oldest, hold) = (self.line.oldest().unwrap_or(at), hold(live.hold, info));
-        let policies = || self.coming.iter().chain([&self.policy]);
-        self.holds.observe(at, oldest, hold, &detections, |class| {
-            live.invert || policies().any(|p| p.classes.contains(class))
-        });
+        self.holds.observe(at, oldest, hold, &detections);
         Ok(Look {
             at,
             pts: buffer.pts(),

@@ -24,7 +24,7 @@ impl Stream {
         self.frame += 1;
         let now = moment(self.frame, ms);
         let hold = self.hold;
-        self.holds.observe(now, now, hold, detections, |_| true);
+        self.holds.observe(now, now, hold, detections);
         let reach = Reach {
             hold,
             ahead: gst::ClockTime::ZERO,
@@ -202,7 +202,7 @@ fn afterwards(found: &[(u64, u32)], reach: Reach) -> Vec<Vec<Object>> {
             .filter(|(frame, _)| *frame == now.frame)
             .map(|(_, x)| at(*x, None))
             .collect();
-        holds.observe(*now, frames[0], reach.hold, &on, |_| true);
+        holds.observe(*now, frames[0], reach.hold, &on);
     }
     frames
         .iter()
@@ -255,7 +255,7 @@ fn an_overflow_masks_the_frames_before_it_too() {
     let first = moment(1, 0);
     for n in 1..=5 {
         let on = if n == 4 { &crowd[..] } else { &[] };
-        holds.observe(moment(n, 40 * n - 40), first, HOLD, on, |_| true);
+        holds.observe(moment(n, 40 * n - 40), first, HOLD, on);
     }
     let reach = Reach {
         hold: gst::ClockTime::ZERO,
