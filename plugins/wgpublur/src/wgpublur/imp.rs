@@ -212,6 +212,10 @@ impl BaseTransformImpl for WgpuBlur {
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
         let proposed = self.parent_propose_allocation(decide_query, query);
+        // Downstream's answer for its own frames: here one that is larger than its caps is refused.
+        while let Some(index) = query.find_allocation_meta::<gst_video::VideoCropMeta>() {
+            query.remove_nth_allocation_meta(index);
+        }
         if self.asks_for_frames(query) {
             Ok(())
         } else {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An element on any GPU, or a line that says why not.
-fn on_gpu(test: &str, settings: &str) -> Option<Bench> {
+pub fn on_gpu(test: &str, settings: &str) -> Option<Bench> {
     init();
     let probe = gst::ElementFactory::make("wgpublur")
         .property_from_str("backend", "gpu")

@@ -6,6 +6,7 @@ mod element;
 mod flight;
 mod formats;
 mod hostile;
+mod redteam;
 mod scaling;
 mod support;
 mod time;
