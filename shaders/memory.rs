@@ -17,6 +17,19 @@ const UNSEEN: u64 = 2_000_000_000;
 /// not on the frame at hand are forgotten, and then no more are kept.
 const MAX_BYTES: usize = 32 << 20;
 
+/// Most objects whose grid is kept: more than are ever masked one by one on two frames.
+const MAX_GRIDS: usize = 2 * crate::plan::MAX_REGIONS;
+
+/// The grid that an object is shown with.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    cells: (u32, u32),
+    /// When it was chosen.
+    taken: u64,
+    /// When it was last shown.
+    seen: u64,
+}
+
 /// Whose values: an object, a plane, and the cells across and down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Id {
@@ -63,6 +76,8 @@ pub(crate) enum Recall<'a> {
 #[derive(Debug, Default)]
 pub struct Memory {
     entries: HashMap<Id, Entry>,
+    /// By object.
+    grids: HashMap<u64, Grid>,
     /// Values of entries that are gone, for their memory.
     free: Vec<Vec<u8>>,
     bytes: usize,
@@ -75,6 +90,7 @@ pub struct Memory {
 impl Memory {
     /// Forgets everything: the stream goes on somewhere else, or is another one.
     pub fn forget(&mut self) {
+        self.grids.clear();
         self.retain(|_| false);
     }
 
@@ -96,10 +112,45 @@ impl Memory {
         }
         (self.now, self.refresh) = (now, refresh);
         self.frame += 1;
+        self.grids
+            .retain(|_, g| now.abs_diff(g.seen) <= refresh.max(UNSEEN));
         if !self.entries.is_empty() {
             self.retain(|e| e.state != State::Known || now.abs_diff(e.seen) <= refresh.max(UNSEEN));
         }
         self.frame
+    }
+
+    /// The cells across and down that an object is shown with: those it was shown with before, unless
+    /// these are due to be taken again, or `wanted` is more than a cell away, or they no longer fit. A box
+    /// that trembles asks now for one grid and now for the next, and each would tell something else.
+    pub(crate) fn grid(
+        &mut self,
+        key: u64,
+        wanted: (u32, u32),
+        fits: impl FnOnce((u32, u32)) -> bool,
+    ) -> (u32, u32) {
+        let (now, refresh) = (self.now, self.refresh);
+        if let Some(grid) = self.grids.get_mut(&key) {
+            let (nx, ny) = grid.cells;
+            let is_near = nx.abs_diff(wanted.0) <= 1 && ny.abs_diff(wanted.1) <= 1;
+            grid.seen = now;
+            if !(is_near && now.abs_diff(grid.taken) < refresh && fits(grid.cells)) {
+                (grid.cells, grid.taken) = (wanted, now);
+            }
+            return grid.cells;
+        }
+        if self.grids.len() >= MAX_GRIDS {
+            self.grids.retain(|_, g| g.seen == now);
+        }
+        if self.grids.len() < MAX_GRIDS {
+            let grid = Grid {
+                cells: wanted,
+                taken: now,
+                seen: now,
+            };
+            self.grids.insert(key, grid);
+        }
+        wanted
     }
 
     /// What is known of a grid of `length` values. When that is nothing, the frame takes them, and has
@@ -159,6 +210,8 @@ impl Memory {
         }
         let mut values = self.free.pop().unwrap_or_default();
         values.clear();
+        // Room for any grid of 8 × 8 cells, so that it can be used again for another one.
+        values.reserve(length.max(8 * 8 * 4));
         let entry = Entry {
             taken: self.now,
             seen: self.now,
@@ -229,6 +282,26 @@ mod tests {
         memory.forget();
         assert!(memory.is_empty() && memory.bytes == 0);
         assert_eq!(take(&mut memory, 0, [56, 64]), None);
+    }
+
+    #[test]
+    fn a_grid_stays_while_the_box_trembles_and_the_values_are_kept() {
+        let mut memory = Memory::default();
+        let mut at = |now, wanted| {
+            memory.begin(Format::Nv12, now, 10 * SECOND);
+            memory.grid(1, wanted, |(nx, ny)| nx * ny <= 20)
+        };
+        assert_eq!(at(0, (3, 6)), (3, 6));
+        assert_eq!(at(1, (2, 6)), (3, 6));
+        assert_eq!(at(2, (4, 5)), (3, 6));
+        assert_eq!(at(10 * SECOND, (2, 6)), (2, 6), "taken again");
+        assert_eq!(at(10 * SECOND + 1, (4, 6)), (4, 6), "another shape");
+        assert_eq!(at(10 * SECOND + 2, (3, 5)), (3, 5), "24 do not fit");
+        memory.begin(Format::Nv12, 0, SECOND);
+        for key in 0..3 * MAX_GRIDS as u64 {
+            memory.grid(key, (1, 1), |_| true);
+        }
+        assert!(memory.grids.len() <= MAX_GRIDS);
     }
 
     #[test]

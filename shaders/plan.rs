@@ -238,6 +238,11 @@ impl Plan {
             _ => 0,
         };
         let levels = kind != Kind::Solid && picture.is_none() && smooth == 0;
+        let remember = levels && region.remember && work.refresh > 0;
+        let (nx, ny) = match remember {
+            true => memory.grid(region.key, (nx, ny), |grid| fits(grid, &rect, cells)),
+            false => (nx, ny),
+        };
         let format = frame.format();
         for plane in 0..format.planes() {
             let (across, down) = format.subsampling(plane);
@@ -260,7 +265,7 @@ impl Plan {
                 noise_bit: 2 * plane as u32,
                 key: region.key,
                 known: kind == Kind::Solid,
-                remember: levels && region.remember && work.refresh > 0,
+                remember,
                 smooth,
                 keep: constants.map(|c| if c.is_some() { 0 } else { 255 }),
                 set: constants.map(|c| c.unwrap_or(0)),
@@ -374,6 +379,13 @@ fn grid(width: u32, height: u32, cells: u32) -> (u32, u32) {
     let n = cells.min(long / MIN_CELL).max(1);
     let across = |side: u32| ((side * n + long / 2) / long).max(1);
     (across(width), across(height))
+}
+
+/// Whether a rectangle may be shown with a grid that was made for another: no cell would be empty, nor
+/// would there be more of them than [`grid`] makes.
+fn fits((nx, ny): (u32, u32), rect: &Rect, cells: u32) -> bool {
+    let most = cells.min(rect.width.max(rect.height) / MIN_CELL).max(1);
+    nx.max(ny) <= most && nx <= rect.width.div_ceil(2) && ny <= rect.height.div_ceil(2)
 }
 
 /// First sample of cell `i` of `n` along a side of `length` samples.

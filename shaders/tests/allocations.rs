@@ -88,10 +88,10 @@ fn masking_allocates_nothing_once_it_has_warmed_up() {
                 let mut frame = Frame::new(format, width, height, planes).unwrap();
                 cpu::mask(&mut frame, &work, &mut scratch);
             };
-            // Once around the frame, and once more.
-            let counted = allocation_counter::measure(|| (0..240).for_each(&mut frame));
+            // Around the frame until every object had its values taken again, and once more.
+            let counted = allocation_counter::measure(|| (0..720).for_each(&mut frame));
             assert!(counted.count_total > 0, "it counts");
-            let counted = allocation_counter::measure(|| (240..480).for_each(&mut frame));
+            let counted = allocation_counter::measure(|| (720..1440).for_each(&mut frame));
             assert_eq!(counted.count_total, 0, "{format:?} {mode:?}: {counted:?}");
         }
     }

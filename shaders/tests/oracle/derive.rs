@@ -8,9 +8,36 @@ use privacy_shaders::{Format, Mode, Region, Shape, Work};
 
 use crate::frames::{Picture, Pixels};
 
-/// Values that are kept.
+/// Values that are kept, and the grids that objects are shown with: when either was taken and last shown.
 #[derive(Clone, Default)]
-pub struct Kept(HashMap<Id, (u64, u64, Vec<u8>)>);
+pub struct Kept(HashMap<Id, (u64, u64, Vec<u8>)>, HashMap<u64, Chosen>);
+
+/// A grid, and when it was chosen and last shown.
+type Chosen = ((i64, i64), u64, u64);
+
+impl Kept {
+    /// The grid of an object whose box of this size asks for `wanted`, with at most `cells`: the one it has,
+    /// for as long as values are kept, when that is at most a cell away and has no cell too small.
+    pub fn grid(
+        &mut self,
+        work: &Work<'_>,
+        key: u64,
+        (width, height): (i64, i64),
+        cells: i64,
+        wanted: (i64, i64),
+    ) -> (i64, i64) {
+        let (grid, taken, seen) = self.1.entry(key).or_insert((wanted, work.now, work.now));
+        let (nx, ny) = *grid;
+        let is_near = (nx - wanted.0).abs() <= 1 && (ny - wanted.1).abs() <= 1;
+        let most = cells.min(width.max(height) / 4).max(1);
+        let fits = nx <= most && ny <= most && 2 * nx <= width + 1 && 2 * ny <= height + 1;
+        if !is_near || !fits || work.now.abs_diff(*taken) >= work.refresh {
+            (*grid, *taken) = (wanted, work.now);
+        }
+        *seen = work.now;
+        *grid
+    }
+}
 
 /// Object, plane and grid. The values come with when they were taken and last shown.
 type Id = (u64, usize, i64, i64);
@@ -34,6 +61,8 @@ pub fn mask(
     let (now, refresh) = (work.now, work.refresh);
     kept.0
         .retain(|_, (_, seen, _)| now.abs_diff(*seen) <= refresh.max(2_000_000_000));
+    kept.1
+        .retain(|_, (_, _, seen)| now.abs_diff(*seen) <= refresh.max(2_000_000_000));
     // All values come from the frame as it was.
     let mut painted = Vec::new();
     for region in work.regions {
@@ -266,9 +295,13 @@ fn values(
             (nx, ny, values)
         }
         Mode::Pixelate { cells: n } | Mode::Blur { cells: n } => {
-            let (nx, ny) = area.grid(cells(n));
-            let id = (region.key, plane, nx, ny);
             let is_kept = region.remember && work.refresh > 0;
+            let (mut nx, mut ny) = area.grid(cells(n));
+            if is_kept {
+                let size = (area.right - area.left, area.bottom - area.top);
+                (nx, ny) = kept.grid(work, region.key, size, cells(n), (nx, ny));
+            }
+            let id = (region.key, plane, nx, ny);
             if is_kept && let Some((taken, seen, values)) = kept.0.get_mut(&id) {
                 // Also what this frame has taken already, for another region.
                 if work.now.abs_diff(*taken) < work.refresh {
