@@ -149,8 +149,14 @@ impl BaseTransformImpl for WgpuBlur {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings.lock().unwrap().clone();
-        let what = What::load(&settings)
-            .map_err(|err| gst::error_msg!(gst::ResourceError::Settings, ("{err}")))?;
+        let what = What::load(&settings).map_err(|err| {
+            // It may quote a file, and a message is a C string.
+            let text = err.to_string();
+            gst::error_msg!(
+                gst::ResourceError::Settings,
+                ("{}", privacy_common::c_text(&text))
+            )
+        })?;
         let masker = Masker::open(settings.backend, &settings.device).map_err(|err| {
             let text = format!("properties \"backend\" and \"device\": {err}");
             match err {

@@ -613,6 +613,8 @@ fn settings_that_cannot_be_meant_are_refused_with_name_value_and_remedy() {
         "[[camera]]\nname = \"c\"\n[[camera.zone]]\nname = \"z\"\npolygon = [[0,0],[1,1],[1,0],[0,1]]\n",
     );
     let empty = write("empty.toml", "");
+    // A message is a C string and must not end there.
+    let nul = write("nul.toml", "\"a\\u0000b\" = 3\n");
     let no_png = write("logo.png", "GIF89a");
     let missing = dir.path().join("nowhere").to_str().unwrap().to_owned();
     for (settings, words) in [
@@ -632,6 +634,7 @@ fn settings_that_cannot_be_meant_are_refused_with_name_value_and_remedy() {
             vec![("classes", "car"), ("exclude-classes", "car")],
             vec!["car", "exclude-classes", "retirez"],
         ),
+        (vec![("zones", &nul)], vec!["zones", "unknown field"]),
         (
             vec![("mode", "image")],
             vec!["mode", "image-location", "PNG", "fichier"],
