@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A raw frame in system memory, as planes with strides.
 
+use std::fmt;
+
 use crate::{Colorimetry, Format};
 
 /// Largest width and height that the fixed-point arithmetic of the masks holds.
@@ -48,12 +50,22 @@ pub enum FrameError {
 }
 
 /// One plane of a frame.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plane<'a> {
     /// Its bytes, beginning with the first sample.
     pub data: &'a mut [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
+}
+
+impl fmt::Debug for Plane<'_> {
+    /// Not the pixels.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plane")
+            .field("bytes", &self.data.len())
+            .field("stride", &self.stride)
+            .finish()
+    }
 }
 
 /// A frame whose every row is known to lie inside its memory.
@@ -224,6 +236,13 @@ impl<'a> Frame<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pixels_are_not_printed() {
+        let mut data = [177u8; 64];
+        let frame = Frame::from_slice(Format::Gray8, 8, 8, &mut data, &[0], &[8]).unwrap();
+        assert!(!format!("{frame:?}").contains("177"), "{frame:?}");
+    }
 
     #[test]
     fn memory_that_does_not_hold_the_frame_is_refused() {

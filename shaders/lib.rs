@@ -33,8 +33,9 @@
 //! **Chroma** of subsampled formats is masked over the same pixels as luma: regions are first grown
 //! outward to [`Format::alignment`]. Padding bytes and alpha are overwritten too.
 //!
-//! **Twins.** `cpu::x` mirrors `x.wgsl` in what it computes. All arithmetic is in integers, and a test
-//! compares both bit by bit over every format and mode.
+//! **Twins.** The kernels of [`cpu`] and the shaders compute the same. All arithmetic is in integers, and
+//! a test compares both bit by bit over every format and mode; another one compares the CPU with a second
+//! derivation of this documentation.
 #![forbid(unsafe_code)]
 
 pub mod cpu;

@@ -6,7 +6,7 @@
 //! picture. So the values themselves are kept: within a refresh interval an object shows one set of
 //! them per grid, however many frames there are.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use crate::Format;
 
@@ -39,7 +39,6 @@ pub(crate) struct Id {
     pub ny: u32,
 }
 
-#[derive(Debug)]
 struct Entry {
     /// When the values were taken.
     taken: u64,
@@ -73,7 +72,7 @@ pub(crate) enum Recall<'a> {
 }
 
 /// Cell values of the objects of one stream. See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Memory {
     entries: HashMap<Id, Entry>,
     /// By object.
@@ -85,6 +84,16 @@ pub struct Memory {
     frame: u64,
     now: u64,
     refresh: u64,
+}
+
+impl fmt::Debug for Memory {
+    /// Not the values: they are what is left of the people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("grids", &self.entries.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Memory {

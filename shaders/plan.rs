@@ -2,7 +2,7 @@
 //! From regions to jobs: what is masked on which plane, with which grid, and which of its bytes are
 //! written. Both backends follow it.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use crate::{
     Format, Frame, Mode, PICTURE_SIDE, Picture, Rect, Region, Runs, Shape, Work,
@@ -123,7 +123,7 @@ impl Job {
 }
 
 /// Everything one frame needs, reused from frame to frame.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plan {
     /// Jobs in the order in which they are written.
     pub jobs: Vec<Job>,
@@ -140,6 +140,16 @@ pub struct Plan {
     bands: Vec<u32>,
     /// First pixel and last pixel + 1, from the left edge of the region.
     spans: Vec<[u32; 2]>,
+}
+
+impl fmt::Debug for Plan {
+    /// Not the values: they are what is left of the people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("jobs", &self.jobs)
+            .field("cells", &self.cells)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Plan {

@@ -19,7 +19,7 @@ pub struct Segment {
 }
 
 /// Where samples lie on a line of cells, and the two lines between which rows lie.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Grid {
     segments: Vec<Segment>,
     /// Bytes of a row. The lines are longer, in whole blocks and one more.

@@ -14,7 +14,7 @@ mod solid;
 
 pub use noise::half_sip_hash;
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use crate::{
     Frame, Memory, Seed, Work,
@@ -23,11 +23,20 @@ use crate::{
 
 /// What is kept from frame to frame: the cells of remembered regions, and memory, so that masking
 /// allocates nothing once it has warmed up.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     plan: Plan,
     memory: Memory,
     lines: Lines,
+}
+
+impl fmt::Debug for Scratch {
+    /// Not the pixels.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch")
+            .field("memory", &self.memory)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Scratch {
@@ -38,7 +47,7 @@ impl Scratch {
 }
 
 /// Memory of the kernels.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Lines {
     apart: Apart,
     /// One row of a region.
@@ -51,7 +60,7 @@ struct Lines {
 }
 
 /// Which regions overlap no other one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Apart {
     /// Regions from top to bottom.
     order: Vec<usize>,

@@ -41,7 +41,7 @@ fn round(v: &mut [u32; 4]) {
 }
 
 /// The noise of the cells of the last region: its planes share it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Noise {
     of: Option<(u64, u32, u32)>,
     bits: Vec<u32>,

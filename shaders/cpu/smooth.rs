@@ -4,7 +4,7 @@
 use crate::plan::{Job, gaussian};
 
 /// Memory of the kernel.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Lines {
     weights: Vec<u32>,
     /// A row of values, continued on both sides.

@@ -17,7 +17,7 @@ fn regions(time: u32, out: &mut Vec<Region>) {
             continue;
         }
         out.push(Region {
-            x: (i * 97 + time as i32 * 3) % 660 - 20,
+            x: (i * 97 + time as i32 * 15) % 660 - 20,
             y: (i * 61) % 300,
             width: 30 + i as u32 * 4,
             height: 70,
