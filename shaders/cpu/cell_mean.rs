@@ -15,6 +15,9 @@ const ROWS: u32 = 256;
 /// Bytes that are added at a time.
 const BLOCK: usize = 32;
 
+/// Bytes of a long row.
+const LONG: usize = 512;
+
 /// Sums of a cell, one for each byte of a sample.
 type Sums = [u64; 4];
 
@@ -113,21 +116,21 @@ fn add_rows(job: &Job, plane: &[u8], stride: usize, rows: Range<u32>, sums: &mut
     sums.resize(blocks * BLOCK, 0);
     let row = |y: u32| &plane[start(y)..][..length];
     let mut y = rows.start;
-    // Several rows at a time, so that the sums travel less.
-    while y + 8 <= rows.end {
-        let upper = [row(y), row(y + 1), row(y + 2), row(y + 3)];
-        let lower = [row(y + 4), row(y + 5), row(y + 6), row(y + 7)];
-        add_eight(upper, lower, &mut sums[..length]);
-        y += 8;
+    // Several rows at a time where they are short: the sums travel less, and what is not in the cache is
+    // waited for once. Long rows one by one: memory is quickest when it is read in its order.
+    if length < LONG {
+        while y + 8 <= rows.end {
+            let upper = [row(y), row(y + 1), row(y + 2), row(y + 3)];
+            let lower = [row(y + 4), row(y + 5), row(y + 6), row(y + 7)];
+            add_eight(upper, lower, &mut sums[..length]);
+            y += 8;
+        }
     }
-    while y + 2 <= rows.end {
-        add_two(row(y), row(y + 1), &mut sums[..length]);
-        y += 2;
-    }
-    if y < rows.end {
-        for (sum, &byte) in sums.iter_mut().zip(row(y)) {
+    while y < rows.end {
+        for (sum, &byte) in sums[..length].iter_mut().zip(row(y)) {
             *sum = sum.wrapping_add(wide(byte));
         }
+        y += 1;
     }
 }
 
@@ -141,13 +144,6 @@ fn add_eight([a, b, c, d]: [&[u8]; 4], [e, f, g, h]: [&[u8]; 4], sums: &mut [u16
         let upper = wide(a) + wide(b) + wide(c) + wide(d);
         let lower = wide(e) + wide(f) + wide(g) + wide(h);
         *sum = sum.wrapping_add(upper + lower);
-    }
-}
-
-#[inline(always)]
-fn add_two(a: &[u8], b: &[u8], sums: &mut [u16]) {
-    for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-        *sum = sum.wrapping_add(wide(a) + wide(b));
     }
 }
 

@@ -80,8 +80,8 @@ fn masking_allocates_nothing_once_it_has_warmed_up() {
                 let work = Work {
                     regions: &list,
                     runs: &runs,
-                    now: u64::from(time) * SECOND / 25,
-                    refresh: 10 * SECOND,
+                    now: u64::from(time) * SECOND / 5,
+                    refresh: 3 * SECOND,
                     ..Work::new(mode, Seed(1))
                 };
                 let planes = split(&mut data, &offsets, &strides);
@@ -89,9 +89,9 @@ fn masking_allocates_nothing_once_it_has_warmed_up() {
                 cpu::mask(&mut frame, &work, &mut scratch);
             };
             // Around the frame until every object had its values taken again, and once more.
-            let counted = allocation_counter::measure(|| (0..720).for_each(&mut frame));
+            let counted = allocation_counter::measure(|| (0..140).for_each(&mut frame));
             assert!(counted.count_total > 0, "it counts");
-            let counted = allocation_counter::measure(|| (720..1440).for_each(&mut frame));
+            let counted = allocation_counter::measure(|| (140..280).for_each(&mut frame));
             assert_eq!(counted.count_total, 0, "{format:?} {mode:?}: {counted:?}");
         }
     }
