@@ -127,9 +127,9 @@ const GAUSSIAN: Mode<'static> = Mode::Gaussian { cells: 6 };
 #[bench::blur_whole(args = (BLUR), setup = whole, config = at_most(448_000))]
 #[bench::fine_blur_whole(args = (FINE_BLUR), setup = whole, config = at_most(2_240_000))]
 #[bench::gaussian_whole(args = (GAUSSIAN), setup = whole, config = at_most(2_540_000))]
-#[bench::solid_people(args = (Mode::Solid, false), setup = people, config = at_most(51_800))]
-#[bench::pixelate_people(args = (PIXELATE, false), setup = people, config = at_most(294_000))]
-#[bench::pixelate_kept_people(args = (PIXELATE, true), setup = people, config = at_most(114_000))]
+#[bench::solid_people(args = (Mode::Solid, false), setup = people, config = at_most(23_700))]
+#[bench::pixelate_people(args = (PIXELATE, false), setup = people, config = at_most(266_000))]
+#[bench::pixelate_kept_people(args = (PIXELATE, true), setup = people, config = at_most(81_600))]
 #[bench::blur_people(args = (BLUR, false), setup = people, config = at_most(532_000))]
 #[bench::pixelate_rgb(args = (PIXELATE), setup = rgb, config = at_most(310_000))]
 fn mask(mut case: Case) -> Case {

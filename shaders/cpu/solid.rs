@@ -71,17 +71,54 @@ fn repeat(plane: &mut [u8], stride: usize, rows: usize, line: &[u8]) {
     }
 }
 
-/// As `repeat`, `BYTES` of the line at a time; it must have as many. The last ones may be written twice.
+/// As `repeat`, two columns of `BYTES` of the line at a time; it must have as many. Some may be written
+/// twice.
 #[inline(always)]
 fn columns<const BYTES: usize>(plane: &mut [u8], stride: usize, rows: usize, line: &[u8]) {
+    // All rows but the last are as long as the stride.
+    let Some((body, end)) = plane.split_at_mut_checked((rows - 1) * stride) else {
+        return;
+    };
     let last = line.len() - BYTES;
-    for start in (0..last).step_by(BYTES).chain([last]) {
-        let Some(&block) = line[start..].first_chunk::<BYTES>() else {
+    for left in (0..line.len()).step_by(2 * BYTES) {
+        let at = [left.min(last), (left + BYTES).min(last)];
+        let block = |start: usize| line[start..].first_chunk::<BYTES>();
+        let (Some(&a), Some(&b)) = (block(at[0]), block(at[1])) else {
             return;
         };
-        for row in plane[start..].chunks_mut(stride).take(rows) {
-            if let Some(out) = row.first_chunk_mut() {
-                *out = block;
+        for row in body.chunks_exact_mut(stride) {
+            write(row, at, a, b);
+        }
+        write(end, at, a, b);
+    }
+}
+
+#[inline(always)]
+fn write<const BYTES: usize>(row: &mut [u8], at: [usize; 2], a: [u8; BYTES], b: [u8; BYTES]) {
+    if let Some(out) = row[at[0]..].first_chunk_mut() {
+        *out = a;
+    }
+    if let Some(out) = row[at[1]..].first_chunk_mut() {
+        *out = b;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_any_length_are_copied_to_every_row() {
+        for length in 1..600 {
+            let line: Vec<u8> = (0..length).map(|i| (i * 7 + 1) as u8).collect();
+            for (stride, rows, more) in [(length, 1, 0), (length + 3, 4, 0), (length, 3, 9)] {
+                let mut plane = vec![0; stride * (rows - 1) + length + more];
+                repeat(&mut plane, stride, rows, &line);
+                for (i, &byte) in plane.iter().enumerate() {
+                    let inside = i / stride < rows && i % stride < length;
+                    let expected = if inside { line[i % stride] } else { 0 };
+                    assert_eq!(byte, expected, "{i} of {length}, {stride}, {rows}");
+                }
             }
         }
     }
