@@ -207,3 +207,85 @@ fn spans<'a>(job: &'a Job, plan: &'a Plan, y: u32) -> impl Iterator<Item = Range
     plan.spans(job, y)
         .map(move |span| span.start * channels..span.end * channels)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, Mode, Region, Shape};
+
+    /// Those that this machine has, besides the one that is taken.
+    fn instruction_sets() -> Vec<pulp::Arch> {
+        let mut sets = vec![pulp::Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            sets.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+            sets.extend(pulp::x86::V4::try_new().map(pulp::Arch::V4));
+        }
+        sets
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        eprintln!("the best here is {}", instruction_set());
+        let (width, height) = (333, 190);
+        for format in [Format::I420, Format::P010, Format::Rgb, Format::Bgra] {
+            let (mut offsets, mut strides, mut end) = (vec![], vec![], 0);
+            for plane in 0..format.planes() {
+                let (samples, rows) = format.plane_size(plane, width, height);
+                offsets.push(end);
+                strides.push((samples * format.channels(plane)) as usize + plane);
+                end += strides[plane] * rows as usize;
+            }
+            let before: Vec<u8> = (0..end).map(|i| (i * i / 97) as u8).collect();
+            let regions: Vec<Region> = (0..9)
+                .map(|i| Region {
+                    x: 41 * i - 20,
+                    y: 13 * i,
+                    width: 10 + 9 * i as u32,
+                    height: 60,
+                    key: 1,
+                    shape: if i % 2 == 0 {
+                        Shape::Box
+                    } else {
+                        Shape::Ellipse
+                    },
+                    ..Region::default()
+                })
+                .chain([Region::whole(width, height)])
+                .collect();
+            for mode in [
+                Mode::Solid,
+                Mode::Pixelate { cells: 6 },
+                Mode::Blur { cells: 7 },
+                Mode::Gaussian { cells: 9 },
+            ] {
+                // Apart from each other, and all over each other.
+                for regions in [&regions[..1], &regions[..9], &regions[9..], &regions] {
+                    let work = Work {
+                        regions,
+                        ..Work::new(mode, Seed(5))
+                    };
+                    let masked = |arch: pulp::Arch| {
+                        let (mut data, mut scratch) = (before.clone(), Scratch::default());
+                        let frame = &mut Frame::from_slice(
+                            format, width, height, &mut data, &offsets, &strides,
+                        )
+                        .unwrap();
+                        scratch.plan.make(frame, &work, &mut scratch.memory);
+                        arch.dispatch(Mask {
+                            frame,
+                            seed: work.seed,
+                            scratch: &mut scratch,
+                        });
+                        data
+                    };
+                    let expected = masked(pulp::Arch::Scalar);
+                    assert!(expected != before);
+                    for arch in instruction_sets() {
+                        assert!(masked(arch) == expected, "{format:?} {mode:?} {arch:?}");
+                    }
+                }
+            }
+        }
+    }
+}
