@@ -239,7 +239,7 @@ mod tests {
             let before: Vec<u8> = (0..end).map(|i| (i * i / 97) as u8).collect();
             let regions: Vec<Region> = (0..9)
                 .map(|i| Region {
-                    x: 41 * i - 20,
+                    x: 41 * i - 5,
                     y: 13 * i,
                     width: 10 + 9 * i as u32,
                     height: 60,
