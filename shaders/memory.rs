@@ -6,7 +6,7 @@
 //! picture. So the values themselves are kept: within a refresh interval an object shows one set of
 //! them per grid, however many frames there are.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, hash::Hash};
 
 use crate::Format;
 
@@ -19,6 +19,9 @@ const MAX_BYTES: usize = 32 << 20;
 
 /// Most objects whose grid is kept: more than are ever masked one by one on two frames.
 const MAX_GRIDS: usize = 2 * crate::plan::MAX_REGIONS;
+
+/// Most grids whose values are kept, however small: those of so many objects on three planes.
+const MAX_ENTRIES: usize = 3 * MAX_GRIDS;
 
 /// The grid that an object is shown with.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +80,9 @@ pub struct Memory {
     entries: HashMap<Id, Entry>,
     /// By object.
     grids: HashMap<u64, Grid>,
+    /// Most of either that there is room for. See [`make_room`].
+    entries_room: usize,
+    grids_room: usize,
     /// Values of entries that are gone, for their memory.
     free: Vec<Vec<u8>>,
     bytes: usize,
@@ -157,6 +163,7 @@ impl Memory {
                 taken: now,
                 seen: now,
             };
+            make_room(&mut self.grids, &mut self.grids_room);
             self.grids.insert(key, grid);
         }
         wanted
@@ -210,10 +217,13 @@ impl Memory {
 
     /// Makes room for a grid and an entry without values; `false` when there is none.
     fn reserve(&mut self, id: Id, length: usize) -> bool {
-        if self.bytes + length > MAX_BYTES {
+        let is_full = |memory: &Self| {
+            memory.bytes + length > MAX_BYTES || memory.entries.len() >= MAX_ENTRIES
+        };
+        if is_full(self) {
             let now = self.now;
             self.retain(|e| e.state != State::Known || e.seen == now);
-            if self.bytes + length > MAX_BYTES {
+            if is_full(self) {
                 return false;
             }
         }
@@ -231,6 +241,7 @@ impl Memory {
             },
             values,
         };
+        make_room(&mut self.entries, &mut self.entries_room);
         self.entries.insert(id, entry);
         true
     }
@@ -248,6 +259,15 @@ impl Memory {
             }
             keep
         });
+    }
+}
+
+/// Room for one more, twice as much as is in use: entries come and go, and a map that is more than half
+/// full may be moved to a larger memory on any of them.
+fn make_room<K: Eq + Hash, V>(map: &mut HashMap<K, V>, room: &mut usize) {
+    if map.len() >= *room {
+        *room = (map.len() + 1).next_power_of_two().max(64);
+        map.reserve(2 * *room - map.len());
     }
 }
 
@@ -344,6 +364,23 @@ mod tests {
         assert_eq!(memory.recall(ID, 2, 0), Recall::New);
         memory.abandon(third);
         assert!(memory.is_empty());
+    }
+
+    #[test]
+    fn many_small_grids_are_bounded_too() {
+        let mut memory = Memory::default();
+        for time in 0..5 {
+            let frame = memory.begin(Format::Nv12, time, SECOND);
+            for key in 0..MAX_ENTRIES as u64 / 2 {
+                let id = Id {
+                    key: key + (time << 32),
+                    ..ID
+                };
+                assert_eq!(memory.recall(id, 1, 0), Recall::New);
+                memory.learn(frame, id, &[8]);
+            }
+            assert!(memory.len() <= MAX_ENTRIES);
+        }
     }
 
     #[test]
