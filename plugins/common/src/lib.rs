@@ -36,6 +36,7 @@ mod fields;
 pub mod message;
 mod privacy_metas;
 mod purpose;
+pub mod site_file;
 mod stamps;
 pub mod tracker;
 

@@ -23,6 +23,7 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
+use privacy_common::site_file::{self, Fault, FileError, bounded, unique};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -71,37 +72,14 @@ pub struct ZoneSite {
     pub polygon: Vec<Point>,
 }
 
-/// What is wrong with a site file, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "line {line}, column {column}: {problem}; {remedy} / ligne {line}, colonne {column} : {probleme}"
-)]
-pub struct SiteError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong, with the name and the value.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-    /// Both in French.
-    pub probleme: String,
-}
-
 impl Site {
     /// Reads a site file.
-    pub fn parse(text: &str) -> Result<Self, SiteError> {
-        let file: SiteFile = toml::from_str(text).map_err(|error| {
-            let message = error.message().trim().replace('\n', "; ");
-            Fault::new(
-                error.span().unwrap_or(0..0),
-                message.clone(),
-                "correct this entry; the README shows a whole site file",
-                format!("{message} ; corriger cette entrée, le README montre un fichier complet"),
-            )
-            .at(text)
-        })?;
+    pub fn parse(text: &str) -> Result<Self, FileError> {
+        let file: SiteFile = site_file::parse(
+            text,
+            "correct this entry; the README shows a whole site file",
+            "corriger cette entrée, le README montre un fichier complet",
+        )?;
         file.check().map_err(|fault| fault.at(text))
     }
 
@@ -142,47 +120,6 @@ struct LineFile {
 struct ZoneFile {
     name: Spanned<String>,
     polygon: Spanned<Vec<[f64; 2]>>,
-}
-
-/// An error that knows its bytes and not yet its line.
-struct Fault {
-    span: Range<usize>,
-    problem: String,
-    remedy: String,
-    probleme: String,
-}
-
-impl Fault {
-    fn new(
-        span: Range<usize>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-        probleme: impl Into<String>,
-    ) -> Self {
-        Self {
-            span,
-            problem: problem.into(),
-            remedy: remedy.into(),
-            probleme: probleme.into(),
-        }
-    }
-
-    fn at(self, text: &str) -> SiteError {
-        let before = text.get(..self.span.start).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .map_or(0, |last| last.chars().count())
-            + 1;
-        SiteError {
-            line,
-            column,
-            problem: self.problem,
-            remedy: self.remedy,
-            probleme: self.probleme,
-        }
-    }
 }
 
 impl SiteFile {
@@ -293,31 +230,12 @@ impl ZoneFile {
     fn check(self, names: &mut BTreeSet<String>) -> Result<ZoneSite, Fault> {
         let name = unique(self.name, "zone", names)?;
         let span = self.polygon.span();
-        let corners = self.polygon.into_inner();
-        if !(3..=MAX_CORNERS).contains(&corners.len()) {
-            return Err(Fault::new(
-                span,
-                format!("zone \"{name}\" has {} corners", corners.len()),
-                format!("give its polygon 3 to {MAX_CORNERS} points"),
-                format!(
-                    "la zone « {name} » a {} sommets ; donner à son polygone de 3 à {MAX_CORNERS} points",
-                    corners.len()
-                ),
-            ));
-        }
-        let polygon = corners
+        let polygon: Vec<Point> = site_file::polygon(self.polygon, MAX_CORNERS, &name)?
             .into_iter()
-            .map(|corner| point(corner, span.clone(), &name))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|[x, y]| Point { x, y })
+            .collect();
         if geometry::crosses_itself(&polygon) {
-            return Err(Fault::new(
-                span,
-                format!("the outline of zone \"{name}\" meets itself"),
-                "list its corners in the order of a walk around it, each once",
-                format!(
-                    "le contour de la zone « {name} » se recoupe ; donner ses sommets dans l'ordre d'un tour, chacun une fois"
-                ),
-            ));
+            return Err(site_file::meets_itself(span, &name));
         }
         if geometry::area(&polygon) < MIN_AREA {
             return Err(Fault::new(
@@ -335,76 +253,13 @@ impl ZoneFile {
     }
 }
 
-fn unique(
-    name: Spanned<String>,
-    what: &str,
-    names: &mut BTreeSet<String>,
-) -> Result<String, Fault> {
-    let (span, name) = (name.span(), name.into_inner());
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(Fault::new(
-            span,
-            format!(
-                "{what} name \"{}\" is empty, longer than {MAX_NAME} bytes or holds control characters",
-                name.escape_debug()
-            ),
-            "give it a short plain name",
-            format!(
-                "nom « {} » vide, de plus de {MAX_NAME} octets ou avec des caractères de contrôle ; donner un nom court et simple",
-                name.escape_debug()
-            ),
-        ));
-    }
-    if !names.insert(name.clone()) {
-        return Err(Fault::new(
-            span,
-            format!("a second {what} is named \"{name}\""),
-            "give each its own name",
-            format!("le nom « {name} » est pris deux fois ; donner à chacun le sien"),
-        ));
-    }
-    Ok(name)
-}
-
-fn point([x, y]: [f64; 2], span: Range<usize>, name: &str) -> Result<Point, Fault> {
-    let inside = |v: f64| (0.0..=1.0).contains(&v);
-    if inside(x) && inside(y) {
-        return Ok(Point { x, y });
-    }
-    Err(Fault::new(
-        span,
-        format!("point [{x}, {y}] of \"{name}\" lies outside the frame"),
-        "write fractions of the frame from 0 to 1, not pixels",
-        format!(
-            "le point [{x}, {y}] de « {name} » est hors de l'image ; écrire des fractions de l'image, de 0 à 1, et non des pixels"
-        ),
-    ))
-}
-
-fn bounded<T>(
-    list: Vec<T>,
-    most: usize,
-    what: &str,
-    span: impl Fn(&T) -> Range<usize>,
-) -> Result<Vec<T>, Fault> {
-    match list.get(most) {
-        None => Ok(list),
-        Some(one_too_many) => Err(Fault::new(
-            span(one_too_many),
-            format!("{} {what} tables, more than {most}", list.len()),
-            "split the site into several files",
-            format!(
-                "{} tables {what}, plus que {most} ; répartir le site sur plusieurs fichiers",
-                list.len()
-            ),
-        )),
-    }
+fn point(at: [f64; 2], span: Range<usize>, name: &str) -> Result<Point, Fault> {
+    site_file::point(at, span, name).map(|[x, y]| Point { x, y })
 }
 
 const MAX_CAMERAS: usize = 256;
 const MAX_SHAPES: usize = 32;
 const MAX_CORNERS: usize = 64;
-const MAX_NAME: usize = 128;
 const MAX_WINDOW_SECONDS: i64 = 86_400;
 /// Shortest line, in fractions of the frame.
 const MIN_LENGTH: f64 = 0.01;

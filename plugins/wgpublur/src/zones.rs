@@ -29,8 +29,9 @@
 //! 0,0 is the upper left corner of the frame and 1,1 its lower right one. A camera or a position that is
 //! not in the file is an unknown view, and its frames are masked as a whole.
 
-use std::{collections::BTreeSet, ops::Range, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
+use privacy_common::site_file::{self, Fault, FileError, bounded, unique};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -95,26 +96,8 @@ pub enum ZonesError {
         /// As the property says.
         path: String,
         /// What, where.
-        error: EntryError,
+        error: FileError,
     },
-}
-
-/// What is wrong in a file of zones, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "line {line}, column {column}: {problem}; {remedy} / ligne {line}, colonne {column} : {probleme}"
-)]
-pub struct EntryError {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong, with the name and the value.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-    /// Both in French.
-    pub probleme: String,
 }
 
 impl Zones {
@@ -138,19 +121,12 @@ impl Zones {
     }
 
     /// Reads the text of such a file.
-    pub fn parse(text: &str) -> Result<Self, EntryError> {
-        let file: ZonesFile = toml::from_str(text).map_err(|error| {
-            let message = error.message().trim().replace('\n', "; ");
-            Fault::new(
-                error.span().unwrap_or(0..0),
-                message.clone(),
-                "correct this entry; examples/zones.toml is a whole file",
-                format!(
-                    "{message} ; corriger cette entrée, examples/zones.toml est un fichier complet"
-                ),
-            )
-            .at(text)
-        })?;
+    pub fn parse(text: &str) -> Result<Self, FileError> {
+        let file: ZonesFile = site_file::parse(
+            text,
+            "correct this entry; examples/zones.toml is a whole file",
+            "corriger cette entrée, examples/zones.toml est un fichier complet",
+        )?;
         file.check().map_err(|fault| fault.at(text))
     }
 
@@ -188,47 +164,6 @@ struct CameraFile {
 struct ZoneFile {
     name: Spanned<String>,
     polygon: Spanned<Vec<[f64; 2]>>,
-}
-
-/// An error that knows its bytes and not yet its line.
-struct Fault {
-    span: Range<usize>,
-    problem: String,
-    remedy: String,
-    probleme: String,
-}
-
-impl Fault {
-    fn new(
-        span: Range<usize>,
-        problem: impl Into<String>,
-        remedy: impl Into<String>,
-        probleme: impl Into<String>,
-    ) -> Self {
-        Self {
-            span,
-            problem: problem.into(),
-            remedy: remedy.into(),
-            probleme: probleme.into(),
-        }
-    }
-
-    fn at(self, text: &str) -> EntryError {
-        let before = text.get(..self.span.start).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .map_or(0, |last| last.chars().count())
-            + 1;
-        EntryError {
-            line,
-            column,
-            problem: self.problem,
-            remedy: self.remedy,
-            probleme: self.probleme,
-        }
-    }
 }
 
 impl ZonesFile {
@@ -283,8 +218,11 @@ impl ZonesFile {
 impl CameraFile {
     fn check(self) -> Result<View, Fault> {
         let span = self.name.span();
-        let camera = plain(self.name, "camera")?;
-        let preset = self.preset.map(|p| plain(p, "preset")).transpose()?;
+        let camera = site_file::name(self.name, "camera")?;
+        let preset = self
+            .preset
+            .map(|p| site_file::name(p, "preset"))
+            .transpose()?;
         let no_zone = self.no_zone.as_ref().is_some_and(|no| *no.get_ref());
         if self.zone.is_empty() && !no_zone {
             return Err(Fault::new(
@@ -321,90 +259,13 @@ impl CameraFile {
 
 impl ZoneFile {
     fn check(self, names: &mut BTreeSet<String>) -> Result<Zone, Fault> {
-        let named = self.name.span();
-        let name = plain(self.name, "zone")?;
-        if !names.insert(name.clone()) {
-            return Err(Fault::new(
-                named,
-                format!("a second zone is named \"{name}\""),
-                "give each its own name",
-                format!("le nom « {name} » est pris deux fois ; donner à chacune le sien"),
-            ));
-        }
+        let name = unique(self.name, "zone", names)?;
         let span = self.polygon.span();
-        let polygon = self.polygon.into_inner();
-        if !(3..=MAX_CORNERS).contains(&polygon.len()) {
-            return Err(Fault::new(
-                span,
-                format!("zone \"{name}\" has {} corners", polygon.len()),
-                format!("give its polygon 3 to {MAX_CORNERS} points"),
-                format!(
-                    "la zone « {name} » a {} sommets ; donner à son polygone de 3 à {MAX_CORNERS} points",
-                    polygon.len()
-                ),
-            ));
-        }
-        // No NaN lies in a range.
-        let inside = |v: f64| (0.0..=1.0).contains(&v);
-        if let Some([x, y]) = polygon.iter().find(|[x, y]| !inside(*x) || !inside(*y)) {
-            return Err(Fault::new(
-                span,
-                format!("point [{x}, {y}] of \"{name}\" lies outside the frame"),
-                "write fractions of the frame from 0 to 1, not pixels",
-                format!(
-                    "le point [{x}, {y}] de « {name} » est hors de l'image ; écrire des fractions de l'image, de 0 à 1, et non des pixels"
-                ),
-            ));
-        }
+        let polygon = site_file::polygon(self.polygon, MAX_CORNERS, &name)?;
         if meets_itself(&polygon) {
-            return Err(Fault::new(
-                span,
-                format!("the outline of zone \"{name}\" meets itself"),
-                "list its corners in the order of a walk around it, each once",
-                format!(
-                    "le contour de la zone « {name} » se recoupe ; donner ses sommets dans l'ordre d'un tour, chacun une fois"
-                ),
-            ));
+            return Err(site_file::meets_itself(span, &name));
         }
         Ok(Zone { name, polygon })
-    }
-}
-
-fn plain(name: Spanned<String>, what: &str) -> Result<String, Fault> {
-    let (span, name) = (name.span(), name.into_inner());
-    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        let shown = name.escape_debug();
-        return Err(Fault::new(
-            span,
-            format!(
-                "{what} name \"{shown}\" is empty, longer than {MAX_NAME} bytes or holds control characters"
-            ),
-            "give it a short plain name",
-            format!(
-                "nom « {shown} » vide, de plus de {MAX_NAME} octets ou avec des caractères de contrôle ; donner un nom court et simple"
-            ),
-        ));
-    }
-    Ok(name)
-}
-
-fn bounded<T>(
-    list: Vec<T>,
-    most: usize,
-    what: &str,
-    span: impl Fn(&T) -> Range<usize>,
-) -> Result<Vec<T>, Fault> {
-    match list.get(most) {
-        None => Ok(list),
-        Some(one_too_many) => Err(Fault::new(
-            span(one_too_many),
-            format!("{} {what} tables, more than {most}", list.len()),
-            "split the site into several files",
-            format!(
-                "{} tables {what}, plus que {most} ; répartir le site sur plusieurs fichiers",
-                list.len()
-            ),
-        )),
     }
 }
 
@@ -452,7 +313,6 @@ const MAX_FILE: u64 = 4 << 20;
 const MAX_VIEWS: usize = 1024;
 const MAX_ZONES: usize = 64;
 const MAX_CORNERS: usize = 256;
-const MAX_NAME: usize = 128;
 /// Of a cross product in the square of a frame: far below a pixel of the largest.
 const ROUNDING: f64 = 1e-12;
 
@@ -563,7 +423,7 @@ no-zone = true
         assert!(good > 100 && bad > 1000, "{good} {bad}");
     }
 
-    fn refused(text: &str) -> EntryError {
+    fn refused(text: &str) -> FileError {
         let error = Zones::parse(text).unwrap_err();
         assert!(
             !error.problem.is_empty() && !error.remedy.is_empty() && !error.probleme.is_empty()
