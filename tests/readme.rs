@@ -102,6 +102,7 @@ fn every_pipeline_of_the_readme_runs() {
     };
     let site = Site::new();
     let assets = clip.parent().unwrap();
+    let file = |name: &str| root().join("examples").join(name).display().to_string();
     for line in commands() {
         let Some(description) = pipeline(&line) else {
             continue;
@@ -109,10 +110,8 @@ fn every_pipeline_of_the_readme_runs() {
         let description = description
             .replace("examples/out", site.path().to_str().unwrap())
             .replace("examples/assets", assets.to_str().unwrap())
-            .replace(
-                "examples/site.toml",
-                root().join("examples/site.toml").to_str().unwrap(),
-            )
+            .replace("examples/site.toml", &file("site.toml"))
+            .replace("examples/zones.toml", &file("zones.toml"))
             // The README sets ORT_DYLIB_PATH; a test must not change the environment of the others.
             .replace(
                 "onnxdetector ",
