@@ -7,38 +7,56 @@ use crate::{Seed, plan::Job};
 /// <https://github.com/veorq/SipHash>). Chosen because it is keyed with 64 bits and made of 32-bit
 /// additions, rotations and exclusive ors, all that WGSL has.
 pub fn half_sip_hash(key: [u32; 2], words: &[u32]) -> u32 {
-    let mut v = [key[0], key[1], 0x6c79_6765 ^ key[0], 0x7465_6462 ^ key[1]];
-    for &word in words {
-        v[3] ^= word;
-        round(&mut v);
-        round(&mut v);
-        v[0] ^= word;
-    }
+    let [hash] = hashes(key, words.iter().map(|&word| [word]));
+    hash
+}
+
+/// Hashes of several texts of the same length, side by side.
+#[inline(always)]
+fn hashes<const N: usize>(
+    [k0, k1]: [u32; 2],
+    words: impl ExactSizeIterator<Item = [u32; N]>,
+) -> [u32; N] {
     // The last word holds the length in bytes, and would hold the bytes of a part of a word.
-    let end = (4 * words.len() as u32) << 24;
-    v[3] ^= end;
-    round(&mut v);
-    round(&mut v);
-    v[0] ^= end;
-    v[2] ^= 0xff;
+    let end = [(4 * words.len() as u32) << 24; N];
+    let mut v = [k0, k1, 0x6c79_6765 ^ k0, 0x7465_6462 ^ k1].map(|word| [word; N]);
+    for word in words.chain([end]) {
+        for (v, word) in v[3].iter_mut().zip(word) {
+            *v ^= word;
+        }
+        round(&mut v);
+        round(&mut v);
+        for (v, word) in v[0].iter_mut().zip(word) {
+            *v ^= word;
+        }
+    }
+    for v in &mut v[2] {
+        *v ^= 0xff;
+    }
     for _ in 0..4 {
         round(&mut v);
     }
-    v[1] ^ v[3]
+    std::array::from_fn(|i| v[1][i] ^ v[3][i])
 }
 
-fn round(v: &mut [u32; 4]) {
-    v[0] = v[0].wrapping_add(v[1]);
-    v[1] = v[1].rotate_left(5) ^ v[0];
-    v[0] = v[0].rotate_left(16);
-    v[2] = v[2].wrapping_add(v[3]);
-    v[3] = v[3].rotate_left(8) ^ v[2];
-    v[0] = v[0].wrapping_add(v[3]);
-    v[3] = v[3].rotate_left(7) ^ v[0];
-    v[2] = v[2].wrapping_add(v[1]);
-    v[1] = v[1].rotate_left(13) ^ v[2];
-    v[2] = v[2].rotate_left(16);
+#[inline(always)]
+fn round<const N: usize>([a, b, c, d]: &mut [[u32; N]; 4]) {
+    for i in 0..N {
+        a[i] = a[i].wrapping_add(b[i]);
+        b[i] = b[i].rotate_left(5) ^ a[i];
+        a[i] = a[i].rotate_left(16);
+        c[i] = c[i].wrapping_add(d[i]);
+        d[i] = d[i].rotate_left(8) ^ c[i];
+        a[i] = a[i].wrapping_add(d[i]);
+        d[i] = d[i].rotate_left(7) ^ a[i];
+        c[i] = c[i].wrapping_add(b[i]);
+        b[i] = b[i].rotate_left(13) ^ c[i];
+        c[i] = c[i].rotate_left(16);
+    }
 }
+
+/// Cells whose noise is made at a time.
+const LANES: u32 = 16;
 
 /// The noise of the cells of the last region: its planes share it.
 #[derive(Default)]
@@ -54,6 +72,7 @@ impl Noise {
     }
 
     /// The noise of row `cy` of the cells of `job`: two bits for each channel of each plane.
+    #[inline(always)]
     pub fn row(&mut self, seed: Seed, job: &Job, cy: u32) -> &[u32] {
         let of = Some((job.key, job.nx, job.ny));
         if self.of != of {
@@ -61,9 +80,12 @@ impl Noise {
             let seed = [seed.0 as u32, (seed.0 >> 32) as u32];
             let key = [job.key as u32, (job.key >> 32) as u32];
             self.bits.clear();
-            self.bits.extend(
-                (0..job.nx * job.ny).map(|cell| half_sip_hash(seed, &[key[0], key[1], cell])),
-            );
+            for first in (0..job.nx * job.ny).step_by(LANES as usize) {
+                // Those after the last cell are made and never asked for.
+                let cells: [u32; LANES as usize] = std::array::from_fn(|i| first + i as u32);
+                let words = [[key[0]; LANES as usize], [key[1]; LANES as usize], cells];
+                self.bits.extend(hashes(seed, words.into_iter()));
+            }
         }
         &self.bits[(cy * job.nx) as usize..][..job.nx as usize]
     }
