@@ -3,11 +3,12 @@
 //!
 //! ```sh
 //! cargo bench -p gst-plugin-wgpublur --bench element                 # everything, some minutes
-//! cargo bench -p gst-plugin-wgpublur --bench element -- rate copies  # some of: rate cost paced copies peers
+//! cargo bench -p gst-plugin-wgpublur --bench element -- rate copies  # some of: rate pipelines cost paced copies peers
 //! ```
 //!
 //! - `rate`: frames per second with the element, as a share of those with `identity` in its place, on 1080p
-//!   NV12 of which 10 boxes cover 5 %.
+//!   NV12 of which 10 boxes cover 5 %: in one running pipeline, which sends frames through one and the other.
+//! - `pipelines`: the same from pipelines of their own, one after the other, with times of single frames.
 //! - `cost`: time of a frame in the element when frames cost nothing to come by.
 //! - `paced`: CPU time of 100 regions on 4K NV12 at 30 frames a second, above that of `identity`.
 //! - `copies`: whether GStreamer or the element copies a frame.
@@ -22,6 +23,7 @@ mod check;
 mod report;
 mod run;
 mod scene;
+mod switched;
 
 use std::{
     path::{Path, PathBuf},
@@ -39,7 +41,7 @@ use crate::{
     scene::Scene,
 };
 
-const SECTIONS: [&str; 5] = ["rate", "cost", "paced", "copies", "peers"];
+const SECTIONS: [&str; 6] = ["rate", "pipelines", "cost", "paced", "copies", "peers"];
 
 /// Elements compared with each other: name, description, what its boxes must look like.
 type Leg<'a> = (&'a str, &'a str, Expected);
@@ -93,7 +95,10 @@ fn bench(is_quick: bool, is_asked: impl Fn(&str) -> bool) -> Result<()> {
     let folder = tempfile::tempdir().context("no temporary folder for the frames")?;
     let (rounds, frames) = if is_quick { (1, 40) } else { (11, 320) };
     if is_asked("rate") {
-        rate(folder.path(), rounds, frames)?;
+        rate(folder.path(), if is_quick { 2 } else { 151 })?;
+    }
+    if is_asked("pipelines") {
+        pipelines(folder.path(), rounds, frames)?;
     }
     if is_asked("cost") {
         cost(
@@ -152,10 +157,35 @@ fn in_turns(
     Ok(runs)
 }
 
-fn rate(folder: &Path, rounds: usize, frames: u64) -> Result<()> {
+fn rate(folder: &Path, rounds: usize) -> Result<()> {
     let scene = Arc::new(Scene::ten_on_1080p());
     println!(
-        "\nrate: 1080p NV12, 10 moving boxes with tracks; {rounds} rounds of {} frames in turns; goal: at least \
+        "\nrate: 1080p NV12, 10 moving boxes with tracks; one pipeline, {} frames through each element in turn, \
+         {rounds} rounds; goal: at least 95 % of identity",
+        switched::TURN
+    );
+    println!(
+        "{:<28}{:<10}{:>9}{:>9}  middle half",
+        "source", "element", "frames/s", "ratio"
+    );
+    let legs = [IDENTITY, PIXELATE, SOLID];
+    for (name, source) in sources(folder, &scene, switched::frames(legs.len(), rounds))? {
+        let ratios = switched::compare(&scene, &source, &legs, rounds)?;
+        for ((leg, ..), ratio) in legs.iter().zip(ratios) {
+            let [low, high] = ratio.quartiles;
+            println!(
+                "{name:<28}{leg:<10}{:>9.0}{:>9.3}  {low:.3} to {high:.3}",
+                ratio.rate, ratio.median
+            );
+        }
+    }
+    Ok(())
+}
+
+fn pipelines(folder: &Path, rounds: usize, frames: u64) -> Result<()> {
+    let scene = Arc::new(Scene::ten_on_1080p());
+    println!(
+        "\npipelines: 1080p NV12, 10 moving boxes with tracks; {rounds} rounds of {} frames in turns; goal: at least \
          95 % of identity",
         frames - WARM_UP
     );
@@ -227,7 +257,10 @@ fn feed_source(scene: &Scene) -> String {
 
 /// Where frames come from, the cheapest last.
 fn sources(folder: &Path, scene: &Scene, frames: u64) -> Result<Vec<(&'static str, String)>> {
-    let mut sources = vec![("videotestsrc", format!("videotestsrc num-buffers={frames}"))];
+    let mut sources = vec![(
+        "videotestsrc",
+        format!("videotestsrc num-buffers={}", frames.min(i32::MAX as u64)),
+    )];
     let pattern = folder.join("frame%02d.nv12");
     let pattern = pattern.display();
     for number in 0..16 {
@@ -242,7 +275,7 @@ fn sources(folder: &Path, scene: &Scene, frames: u64) -> Result<Vec<(&'static st
         scene.caps()
     );
     let clip = folder.join("clip.mp4");
-    match encode(&clip) {
+    match encode(&clip, frames) {
         Ok(()) => sources.push((
             "H.264, decoded, to NV12",
             format!(
@@ -257,11 +290,12 @@ fn sources(folder: &Path, scene: &Scene, frames: u64) -> Result<Vec<(&'static st
 }
 
 /// Makes a 1080p clip of moving texture.
-fn encode(clip: &Path) -> Result<()> {
+fn encode(clip: &Path, frames: u64) -> Result<()> {
     let description = format!(
-        "videotestsrc num-buffers=330 pattern=zone-plate kx2=20 ky2=20 kt=4 ! \
+        "videotestsrc num-buffers={} pattern=zone-plate kx2=20 ky2=20 kt=4 ! \
          video/x-raw,format=I420,width=1920,height=1080,framerate=30/1,colorimetry=bt709 ! \
          x264enc speed-preset=ultrafast bitrate=8000 ! h264parse ! mp4mux ! filesink location={}",
+        frames + 10,
         clip.display()
     );
     run::to_the_end(&description)

@@ -237,28 +237,10 @@ pub fn run(scene: &Arc<Scene>, setup: &Setup, copies: Option<&Arc<Copies>>) -> R
 
 /// Plays until the last frame is out, and returns the element's own account of its time, µs a frame.
 fn play(pipeline: &gst::Pipeline, last: u64, watch: &Mutex<Watch>) -> Result<f64> {
-    pipeline.set_state(gst::State::Playing)?;
-    let bus = pipeline.bus().context("no bus")?;
-    let limit = Instant::now() + Duration::from_secs(120);
-    loop {
-        let message = bus.timed_pop_filtered(
-            gst::ClockTime::from_mseconds(20),
-            &[gst::MessageType::Eos, gst::MessageType::Error],
-        );
-        match message.as_ref().map(|m| m.view()) {
-            Some(gst::MessageView::Error(error)) => {
-                bail!("{} ({:?})", error.error(), error.debug())
-            }
-            Some(_) => break,
-            None if watch.lock().unwrap().after.is_some() => break,
-            None => ensure!(
-                Instant::now() < limit,
-                "only {} of {} frames within two minutes",
-                watch.lock().unwrap().out,
-                last + 1
-            ),
-        }
-    }
+    play_until(pipeline, || watch.lock().unwrap().after.is_some()).with_context(|| {
+        let out = watch.lock().unwrap().out;
+        format!("{out} of {} frames came out", last + 1)
+    })?;
     let stats = pipeline
         .iterate_elements()
         .into_iter()
@@ -269,6 +251,27 @@ fn play(pipeline: &gst::Pipeline, last: u64, watch: &Mutex<Watch>) -> Result<f64
         let of = |name| stats.get::<u64>(name).unwrap_or(0) as f64;
         of("time") / of("frames") / 1e3
     }))
+}
+
+/// Plays until `done`, or the end of the stream.
+pub fn play_until(pipeline: &gst::Pipeline, done: impl Fn() -> bool) -> Result<()> {
+    pipeline.set_state(gst::State::Playing)?;
+    let bus = pipeline.bus().context("no bus")?;
+    let limit = Instant::now() + Duration::from_secs(300);
+    loop {
+        let message = bus.timed_pop_filtered(
+            gst::ClockTime::from_mseconds(20),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        );
+        match message.as_ref().map(|m| m.view()) {
+            Some(gst::MessageView::Error(error)) => {
+                bail!("{} ({:?})", error.error(), error.debug())
+            }
+            Some(_) => return Ok(()),
+            None if done() => return Ok(()),
+            None => ensure!(Instant::now() < limit, "not done within five minutes"),
+        }
+    }
 }
 
 /// Feeds `appsrc name=feed`, where the pipeline has one, with frames that were painted before and go round: at
