@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `privacyctl register`: make, verify, read and keep the register.
+
+mod list;
+mod text;
+mod verify;
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand;
+use jiff::{SignedDuration, Timestamp};
+use privacy_register::Register;
+
+use crate::{Lang, terminal::print};
+
+/// Entries are kept for three years at the most (art. R. 253-5 CSI), leap day included.
+const MAX_KEEP_DAYS: u32 = 3 * 365 + 1;
+
+/// Commands about the register.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a register: a directory with a signing key of its own.
+    Init {
+        /// Directory to make.
+        dir: PathBuf,
+        /// Name of the register, written into every checkpoint; gst-privacy/ and the host name when absent.
+        #[arg(long)]
+        origin: Option<String>,
+    },
+    /// Verify every entry, hash and signature. Exit status 1 when anything is wrong.
+    Verify {
+        /// The register.
+        dir: PathBuf,
+        /// Verifier key, from elsewhere than the register; DIR/register.pub when absent.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Checkpoint kept from earlier: also verify that the register still begins with what it signed.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// Language; the locale's when absent.
+        #[arg(long, value_enum)]
+        lang: Option<Lang>,
+    },
+    /// Show all entries as a table, or one of them in full. Verifies nothing.
+    #[command(alias = "list")]
+    Show {
+        /// The register.
+        dir: PathBuf,
+        /// Entry to show in full.
+        entry: Option<u64>,
+        /// Language; the locale's when absent.
+        #[arg(long, value_enum)]
+        lang: Option<Lang>,
+    },
+    /// Put a register right after a crash, as the next writer would, and sign what was found.
+    Recover {
+        /// The register.
+        dir: PathBuf,
+        /// Signing key; DIR/keys/register.key when absent.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Erase the content of old entries. Their hashes stay, and an entry says what was erased.
+    Purge {
+        /// The register.
+        dir: PathBuf,
+        /// Days that entries are kept, at most three years.
+        #[arg(long, default_value_t = MAX_KEEP_DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_KEEP_DAYS)))]
+        keep_days: u32,
+        /// Signing key; DIR/keys/register.key when absent.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+}
+
+/// Runs a command about the register.
+pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    let french = |lang: Option<Lang>| lang.unwrap_or_else(Lang::of_locale) == Lang::Fr;
+    match command {
+        Command::Init { dir, origin } => init(&dir, origin),
+        Command::Verify {
+            dir,
+            key,
+            checkpoint,
+            lang,
+        } => verify::check(&dir, key.as_deref(), checkpoint.as_deref(), french(lang)),
+        Command::Show { dir, entry, lang } => list::show(&dir, entry, french(lang)),
+        Command::Recover { dir, key } => {
+            let register = Register::open(&dir, key.as_deref())?;
+            print(&format!("{} entries, all signed\n", register.size()))
+        }
+        Command::Purge {
+            dir,
+            keep_days,
+            key,
+        } => {
+            let now = Timestamp::now();
+            let limit = now - SignedDuration::from_hours(24 * i64::from(keep_days));
+            let mut register = Register::open(&dir, key.as_deref())?;
+            let reason = format!("kept for {keep_days} days (CSI R.253-5)");
+            let erased = register.purge(limit, &reason, now)?;
+            print(&format!("{erased} entries erased\n"))
+        }
+    }
+}
+
+fn init(dir: &Path, origin: Option<String>) -> Result<(), Box<dyn Error>> {
+    let origin = match origin {
+        Some(origin) => origin,
+        None => {
+            let host = ["/proc/sys/kernel/hostname", "/etc/hostname"]
+                .into_iter()
+                .find_map(|path| fs::read_to_string(path).ok())
+                .ok_or("this host has no name; give one with --origin")?;
+            format!("gst-privacy/{}", host.trim())
+        }
+    };
+    let register = Register::init(dir, &origin)?;
+    print(&format!(
+        "register of origin {origin} made in {dir}\n\
+         signing key  {dir}/keys/register.key (keep it here, and nowhere else)\n\
+         verifier key {dir}/register.pub (give a copy to whoever verifies):\n\
+         {key}\n",
+        dir = dir.display(),
+        key = register.verifier_key()
+    ))
+}
