@@ -13,13 +13,14 @@
 //! [`session`] is one run with its decision and its counts, [`media`] lets nothing but images in, [`footage`]
 //! knows when a frame was filmed, [`exit`] judges one frame at the exit, [`black`] paints what leaves in its
 //! place, [`paths`] makes sure that no branch leads around an exit gate, [`proof`] holds the Merkle tree
-//! over what was let out, and [`watch`] closes the gate when time runs out or runs back.
+//! over what was let out, [`frames`] writes what its leaves are made of, and [`watch`] closes the gate when time runs out or runs back.
 #![forbid(unsafe_code)]
 
 pub mod black;
 pub mod exit;
 pub mod files;
 pub mod footage;
+pub mod frames;
 pub mod late;
 pub mod media;
 pub mod opening;

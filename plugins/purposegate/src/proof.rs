@@ -26,10 +26,15 @@ pub struct Tree {
 /// texts of their structures, empty when the frame has none. Lengths are hashed too, so that no two
 /// frames share a leaf by moving bytes from one field to the next.
 pub fn leaf(pts: u64, frame: &[u8], scan: &str, mask: &str) -> Hash {
+    leaf_of(pts, &blake3::hash(frame), scan, mask)
+}
+
+/// [`leaf`] of a frame whose bytes have the hash `frame`.
+pub fn leaf_of(pts: u64, frame: &Hash, scan: &str, mask: &str) -> Hash {
     let mut hasher = Hasher::new();
     hasher.update(LEAF);
     hasher.update(&pts.to_be_bytes());
-    hasher.update(blake3::hash(frame).as_bytes());
+    hasher.update(frame.as_bytes());
     for text in [scan, mask] {
         hasher.update(&(text.len() as u64).to_be_bytes());
         hasher.update(text.as_bytes());

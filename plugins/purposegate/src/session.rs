@@ -12,6 +12,7 @@ use privacy_policy::Refusal;
 use crate::{
     black, exit,
     footage::Outside,
+    frames::{Frames, FramesError},
     late::Late,
     opening::{self, Asked, Opened, Refused},
     proof,
@@ -32,6 +33,8 @@ pub struct Session {
     pub opened: Option<Opened>,
     /// When the pipeline is to be walked again.
     pub rounds: Rounds,
+    /// Exit: where each frame is written down.
+    frames: Option<Frames>,
     inner: Mutex<Inner>,
 }
 
@@ -98,10 +101,16 @@ pub enum Fate {
     Closed(Closed),
 }
 
-/// The frame cannot be read, so nothing can be proven of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a frame cannot be read")]
-pub struct Unreadable;
+/// Nothing can be proven of a frame that may leave, so it does not.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unproven {
+    /// The frame cannot be read.
+    #[error("a frame cannot be read")]
+    Unreadable,
+    /// It cannot be written down.
+    #[error(transparent)]
+    Frames(#[from] FramesError),
+}
 
 impl Session {
     /// A run that begins. `opened` makes it one of an entry gate.
@@ -111,8 +120,20 @@ impl Session {
             asked,
             opened,
             rounds: Rounds::default(),
+            frames: None,
             inner: Mutex::default(),
         }
+    }
+
+    /// The same, with each frame that is let out written down.
+    pub fn with_frames(mut self, frames: Option<Frames>) -> Self {
+        self.frames = frames;
+        self
+    }
+
+    /// What is written down of frames, if anything is.
+    pub fn frames(&self) -> Option<&Frames> {
+        self.frames.as_ref()
     }
 
     /// Where the gate stands.
@@ -183,6 +204,9 @@ impl Session {
             // Frames held before anybody declared anything are nobody's.
             None => inner.ledger = Ledger::default(),
         }
+        if let Some(frames) = &self.frames {
+            frames.begin(&purpose.session);
+        }
         inner.floor = Some(purpose.clone());
         inner.decision = Decision::Open(Arc::new(Open {
             watch: Watch::new(purpose.expires, now.as_second()),
@@ -230,13 +254,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When a frame that may leave cannot be read for the proof.
+    /// When a frame that may leave cannot be read for the proof, or written down.
     pub fn judge(
         &self,
         frame: &gst::BufferRef,
         stream_time: Option<gst::ClockTime>,
         now: Timestamp,
-    ) -> Result<Fate, Unreadable> {
+    ) -> Result<Fate, Unproven> {
         let open = match self.decision() {
             Decision::Open(open) => Some(open),
             Decision::Waiting | Decision::Shut => None,
@@ -261,7 +285,7 @@ impl Session {
                     .map(Why::Outside),
             ),
             None => match exit::judge(purpose, scan.as_ref(), mask.as_ref(), frame.pts()) {
-                Ok(()) => (Some(leaf(frame, scan.as_ref(), mask.as_ref())?), None),
+                Ok(()) => (Some(self.prove(frame, scan.as_ref(), mask.as_ref())?), None),
                 Err(held) => (None, Some(Why::Mask(held))),
             },
         };
@@ -289,6 +313,31 @@ impl Session {
             ledger.tree.push(leaf);
         }
         Ok(Fate::Out)
+    }
+
+    /// The leaf of a frame that leaves, which is written down before it does.
+    fn prove(
+        &self,
+        frame: &gst::BufferRef,
+        scan: Option<&ScanStamp>,
+        mask: Option<&MaskStamp>,
+    ) -> Result<blake3::Hash, Unproven> {
+        let hash = {
+            let map = frame.map_readable().map_err(|_| Unproven::Unreadable)?;
+            blake3::hash(&map)
+        };
+        let text = |s: Option<gst::Structure>| s.map_or_else(String::new, |s| s.to_string());
+        let (scan, mask) = (
+            text(scan.map(gst::Structure::from)),
+            text(mask.map(gst::Structure::from)),
+        );
+        let pts = frame.pts().map(gst::ClockTime::nseconds);
+        if let Some(frames) = &self.frames {
+            // Frames and declarations come one after the other, so this stays its place in the tree.
+            let n = self.inner().ledger.tree.len();
+            frames.write(n, pts, &hash, &scan, &mask)?;
+        }
+        Ok(proof::leaf_of(pts.unwrap_or(u64::MAX), &hash, &scan, &mask))
     }
 
     /// Takes off a frame that leaves what may not leave with it. A frame without any of it is not copied.
@@ -350,8 +399,21 @@ impl Session {
     }
 
     /// What this gate has to say of `session`; empty asks for whichever runs. `None` when that session did
-    /// not pass here.
-    pub fn proof(&self, session: &str) -> Option<Proof> {
+    /// not pass here. What was written down of its frames is durable then.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be.
+    pub fn proof(&self, session: &str) -> Result<Option<Proof>, FramesError> {
+        // First what was let out, then the lines of at least that.
+        let proof = self.said_of(session);
+        if let (Some(_), Some(frames)) = (&proof, &self.frames) {
+            frames.sync()?;
+        }
+        Ok(proof)
+    }
+
+    fn said_of(&self, session: &str) -> Option<Proof> {
         let inner = self.inner();
         let current = match (&self.opened, &inner.floor) {
             (None, Some(floor)) => &floor.session,
@@ -424,19 +486,4 @@ impl Ledger {
             .field("proof-root", self.root())
             .build()
     }
-}
-
-fn leaf(
-    frame: &gst::BufferRef,
-    scan: Option<&ScanStamp>,
-    mask: Option<&MaskStamp>,
-) -> Result<blake3::Hash, Unreadable> {
-    let map = frame.map_readable().map_err(|_| Unreadable)?;
-    let text = |s: Option<gst::Structure>| s.map_or_else(String::new, |s| s.to_string());
-    Ok(proof::leaf(
-        frame.pts().map_or(u64::MAX, gst::ClockTime::nseconds),
-        &map,
-        &text(scan.map(gst::Structure::from)),
-        &text(mask.map(gst::Structure::from)),
-    ))
 }

@@ -5,7 +5,8 @@
  *
  * A gate that is closed by default. Behind the source (`stage=entry`) it opens for one purpose on one
  * signed mandate, after the register downstream has written the opening entry. At the way out
- * (`stage=exit`) it lets out only frames whose stamps prove what the purpose demands.
+ * (`stage=exit`) it lets out only frames whose stamps prove what the purpose demands, and
+ * `proof-location=FILE` writes down a line for each, so that one frame can later be shown to be among them.
  *
  * ## Example pipeline
  * ```sh
@@ -27,9 +28,10 @@ use super::{
     settings::{self, Settings},
 };
 use crate::{
+    frames::{Frames, FramesError},
     late::Late,
     media, opening,
-    session::{self, Fate, Session},
+    session::{self, Fate, Session, Unproven},
     watch::Closed,
 };
 
@@ -95,6 +97,18 @@ impl PurposeGate {
         match wanted.then(|| state.session.black(frame)).flatten() {
             Some(black) => GenerateOutputSuccess::Buffer(black),
             None => GenerateOutputSuccess::Dropped,
+        }
+    }
+
+    /// Closes the gate for good: what leaves cannot be written down. The first time, it is told.
+    fn unwritten(&self, state: &State, error: &FramesError) {
+        if state.session.shut() {
+            let text = state.settings.text(&error.refusal());
+            if error.is_full() {
+                gst::element_imp_error!(self, gst::ResourceError::NoSpaceLeft, ("{text}"));
+            } else {
+                gst::element_imp_error!(self, gst::ResourceError::Write, ("{text}"));
+            }
         }
     }
 
@@ -225,6 +239,10 @@ impl BaseTransformImpl for PurposeGate {
         let settings = self.settings.lock().unwrap().clone();
         // Whatever leaves is the very buffer that came, or a new one: nothing is allocated for frames.
         self.obj().set_passthrough(true);
+        let frames = settings.frames().map_err(|e| {
+            let text = settings.text(&e.refusal());
+            gst::error_msg!(gst::ResourceError::OpenWrite, ("{text}"))
+        })?;
         let id = uuid::Uuid::new_v4().to_string();
         let opened = match settings.stage {
             Stage::Exit => None,
@@ -240,14 +258,20 @@ impl BaseTransformImpl for PurposeGate {
             },
         };
         *self.state.lock().unwrap() = Some(State {
-            session: Arc::new(Session::new(id, settings.asked.clone(), opened)),
+            session: Arc::new(Session::new(id, settings.asked.clone(), opened).with_frames(frames)),
             settings: Arc::new(settings),
         });
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        *self.state.lock().unwrap() = None;
+        let Some(state) = self.state.lock().unwrap().take() else {
+            return Ok(());
+        };
+        if let Some(Err(error)) = state.session.frames().map(Frames::finish) {
+            // Told, and no failure of this: an element that cannot be stopped helps nobody.
+            self.unwritten(&state, &error);
+        }
         Ok(())
     }
 
@@ -279,6 +303,14 @@ impl BaseTransformImpl for PurposeGate {
                 state.session.stream_started();
                 event
             }
+            gst::EventView::Eos(_) => {
+                if let Some(Err(error)) = state.session.frames().map(Frames::sync) {
+                    // Whoever is told of the end would take what left for complete.
+                    self.unwritten(&state, &error);
+                    return false;
+                }
+                event
+            }
             gst::EventView::Tag(tag) => match media::without_pictures(tag.tag()) {
                 Some(tags) => gst::event::Tag::builder(tags)
                     .seqnum(event.seqnum())
@@ -304,9 +336,18 @@ impl BaseTransformImpl for PurposeGate {
         if let Some(state) = self.running() {
             if direction == gst::PadDirection::Sink {
                 self.note(state.session.stage()).add_to(query);
-            } else if let Some(proof) = Proof::asked(query).and_then(|s| state.session.proof(&s)) {
-                proof.answer(query);
-                return true;
+            } else if let Some(session) = Proof::asked(query) {
+                match state.session.proof(&session) {
+                    Ok(Some(proof)) => {
+                        proof.answer(query);
+                        return true;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        self.unwritten(&state, &error);
+                        return false;
+                    }
+                }
             }
         }
         BaseTransformImplExt::parent_query(self, direction, query)
@@ -322,7 +363,12 @@ impl BaseTransformImpl for PurposeGate {
             .session
             .judge(&frame, self.stream_time(&frame), Timestamp::now())
             .map_err(|e| {
-                gst::element_imp_error!(self, gst::ResourceError::Read, ["{e}"]);
+                match e {
+                    Unproven::Unreadable => {
+                        gst::element_imp_error!(self, gst::ResourceError::Read, ["{e}"]);
+                    }
+                    Unproven::Frames(e) => self.unwritten(&state, &e),
+                }
                 gst::FlowError::Error
             })?;
         match fate {

@@ -9,13 +9,17 @@ use privacy_common::c_text;
 use privacy_policy::{Refusal, SinkClass};
 
 use super::{DenyAction, Language, Sink, Stage};
-use crate::opening::Asked;
+use crate::{
+    frames::{Frames, FramesError},
+    opening::Asked,
+};
 
 /// The user's, as they stand. Checked when the element starts.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub stage: Stage,
     pub asked: Asked,
+    pub proof_location: String,
     pub deny_action: DenyAction,
     pub language: Language,
 }
@@ -72,6 +76,11 @@ pub fn param_specs() -> &'static [glib::ParamSpec] {
                 "Footage start",
                 "Date and time at which the recording begins (RFC 3339, with its offset), for mandates that name a time (entry)",
             ),
+            text(
+                "proof-location",
+                "Proof location",
+                "Path of a new file that holds what the proof of each frame let out is made of, one line of JSON a frame; %s in it stands for the session (exit)",
+            ),
             glib::ParamSpecEnum::builder_with_default("deny-action", defaults.deny_action)
                 .nick("Deny action")
                 .blurb("What leaves when the decision ends while playing; frames held at the exit are dropped or, with black, painted black")
@@ -123,6 +132,7 @@ impl Settings {
                     Sink::Public => Some(SinkClass::Public),
                 };
             }
+            "proof-location" => self.proof_location = text(),
             "deny-action" => self.deny_action = value.get().expect("type checked upstream"),
             "language" => self.language = value.get().expect("type checked upstream"),
             other => unreachable!("no writable property {other}"),
@@ -150,9 +160,19 @@ impl Settings {
                 Some(SinkClass::Public) => Sink::Public,
             }
             .to_value(),
+            "proof-location" => text(&self.proof_location),
             "deny-action" => self.deny_action.to_value(),
             "language" => self.language.to_value(),
             other => unreachable!("no property {other}"),
+        }
+    }
+
+    /// Where each frame let out is written down, if anywhere.
+    pub fn frames(&self) -> Result<Option<Frames>, FramesError> {
+        match (self.proof_location.as_str(), self.stage) {
+            ("", _) => Ok(None),
+            (_, Stage::Entry) => Err(FramesError::NotAtTheExit),
+            (location, Stage::Exit) => Frames::new(location).map(Some),
         }
     }
 
