@@ -90,6 +90,18 @@ impl SignedCheckpoint {
         })
     }
 
+    /// Size and root that `bytes` claim, whoever signed them.
+    pub(crate) fn claim(bytes: &[u8]) -> Result<(u64, Hash), CheckpointError> {
+        if bytes.len() as u64 > MAX_CHECKPOINT {
+            return Err(CheckpointError::Malformed);
+        }
+        Note::from_bytes(bytes)
+            .ok()
+            .and_then(|note| Checkpoint::from_bytes(note.text()).ok())
+            .map(|checkpoint| (checkpoint.size(), *checkpoint.hash()))
+            .ok_or(CheckpointError::Malformed)
+    }
+
     /// The checkpoint as it stands on the disk. It is text.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

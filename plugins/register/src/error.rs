@@ -213,18 +213,43 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
-    /// A file ends within an entry.
-    #[error("{path} ends within an entry; run privacyctl register verify", path = .0.display())]
+    /// A file ends within an entry, or before one that was signed.
+    #[error("{path} ends within an entry, or before one that was signed; run privacyctl register verify", path = .0.display())]
     Truncated(PathBuf),
+    /// The checkpoint does not say how many entries there are.
+    #[error("{path}: {source}; restore it from a copy", path = path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CheckpointError,
+    },
+    /// There is no such entry.
+    #[error("there is no entry {index}: the register holds {size}, counted from 0")]
+    Beyond {
+        /// The entry asked for.
+        index: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// A writer holds it for too long.
+    #[error("the register {dir} is being written; try again", dir = .0.display())]
+    Locked(PathBuf),
 }
 
 impl From<ReadError> for VerifyError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Io { path, source } => Self::Io { path, source },
+            ReadError::Checkpoint { source, .. } => Self::Checkpoint(source),
+            ReadError::Locked(_) => Self::Locked,
             ReadError::Truncated(path) => Self::Io {
                 path,
                 source: io::Error::new(io::ErrorKind::UnexpectedEof, "ends within an entry"),
+            },
+            ReadError::Beyond { index, size } => Self::Missing {
+                first: size,
+                last: index,
             },
         }
     }

@@ -17,6 +17,8 @@ use crate::{entry::MAX_ENTRY_SIZE, tree::TILE_WIDTH};
 pub const CHECKPOINT: &str = "checkpoint";
 pub const PUBLIC_KEY: &str = "register.pub";
 pub const LOCK: &str = "lock";
+/// The latest checkpoint with the cosignatures of witnesses.
+pub const WITNESSED: &str = "witnessed";
 
 /// Longest checkpoint that is read: three lines and the signatures of some witnesses.
 pub const MAX_CHECKPOINT: u64 = 64 * 1024;
@@ -72,7 +74,7 @@ pub fn add_to_bundle(bundle: &mut Vec<u8>, body: &[u8]) {
 
 /// Opens what ought to be a plain file. A register may come from anywhere, and to open a pipe would wait
 /// for its other end for ever.
-fn open_plain(path: &Path) -> io::Result<File> {
+pub fn open_plain(path: &Path) -> io::Result<File> {
     let file = File::options()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits() as i32)

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Proofs that one entry stands in a register, without the register: [C2SP tlog-proof](https://c2sp.org/tlog-proof).
+//!
+//! A proof is text of about one kibibyte: the index of the entry, the hashes beside its way to the root (RFC 6962
+//! §2.1.1), and the signed checkpoint. With the body of the entry and the key of the register it can be checked
+//! years later, on another machine, whatever became of the register.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use tlog_tiles::{
+    Hash, check_record, check_tree, prove_record, prove_tree, record_hash, stored_hash_index,
+    tree_hash,
+};
+
+use crate::{
+    checkpoint::{CheckpointError, SignedCheckpoint},
+    entry::{EntryError, Record},
+    error::ReadError,
+    files,
+    key::VerifierKey,
+    reader::{Reader, published, shared_lock},
+    report::EntryName,
+    tiles::{MAX_SIZE, TileError, Tiles},
+};
+
+/// First line of a proof.
+const HEADER: &str = "c2sp.org/tlog-proof@v1";
+
+/// Longest proof that is read, in bytes: 63 hashes, a checkpoint, and more beside it than anybody writes.
+pub const MAX_PROOF: usize = 2 * files::MAX_CHECKPOINT as usize;
+
+/// A proof that an entry stands in a register.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proof {
+    index: u64,
+    extra: Option<Vec<u8>>,
+    hashes: Vec<Hash>,
+    checkpoint: Vec<u8>,
+}
+
+impl Proof {
+    /// Index of the entry, from 0.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The signed checkpoint that the proof leads to. It is text, and may carry the cosignatures of witnesses.
+    pub fn checkpoint(&self) -> &[u8] {
+        &self.checkpoint
+    }
+
+    /// The proof as text, to be kept in a file whose name ends in `.tlog-proof`.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{HEADER}\n");
+        if let Some(extra) = &self.extra {
+            text.push_str(&format!("extra {}\n", BASE64_STANDARD.encode(extra)));
+        }
+        text.push_str(&format!("index {}\n", self.index));
+        for hash in &self.hashes {
+            text.push_str(&format!("{hash}\n"));
+        }
+        text.push('\n');
+        // Read as a note before, so it is text.
+        text.push_str(&String::from_utf8_lossy(&self.checkpoint));
+        text
+    }
+
+    /// Reads a proof. Data that another writer put on the line `extra` are kept and never believed.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError::Malformed`], which names the line.
+    pub fn from_text(text: &str) -> Result<Self, ProofError> {
+        let malformed = |line, why| Err(ProofError::Malformed { line, why });
+        if text.len() > MAX_PROOF {
+            return malformed(1, "longer than any proof");
+        }
+        let mut rest = text;
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            let (line, after) = rest.split_once('\n')?;
+            rest = after;
+            Some((number, line))
+        };
+        match next() {
+            Some((_, HEADER)) => {}
+            _ => return malformed(1, "not the line \"c2sp.org/tlog-proof@v1\""),
+        }
+        let mut line = next();
+        let mut extra = None;
+        if let Some((number, data)) = line.and_then(|(n, l)| Some((n, l.strip_prefix("extra ")?))) {
+            let Ok(data) = BASE64_STANDARD.decode(data) else {
+                return malformed(number, "extra data that is not base64");
+            };
+            extra = Some(data);
+            line = next();
+        }
+        let index = line.and_then(|(_, l)| {
+            let digits = l.strip_prefix("index ")?;
+            let index: u64 = digits.parse().ok()?;
+            (index.to_string() == digits).then_some(index)
+        });
+        let Some(index) = index else {
+            return malformed(number_of(line), "not the line \"index N\"");
+        };
+        let mut hashes = Vec::new();
+        loop {
+            let Some((number, line)) = next() else {
+                return malformed(0, "ends before the empty line and the checkpoint");
+            };
+            if line.is_empty() {
+                break;
+            }
+            match Hash::parse_hash(line) {
+                // As many levels as 64 bits can have.
+                Ok(_) if hashes.len() == 63 => return malformed(number, "too many hashes"),
+                // A second spelling of the same hash is refused.
+                Ok(hash) if hash.to_string() == line => hashes.push(hash),
+                _ => return malformed(number, "not a hash of 32 bytes in base64"),
+            }
+        }
+        SignedCheckpoint::claim(rest.as_bytes()).map_err(ProofError::Checkpoint)?;
+        Ok(Self {
+            index,
+            extra,
+            hashes,
+            checkpoint: rest.as_bytes().to_vec(),
+        })
+    }
+
+    /// Checks that `body` is the body of the entry as it was signed with `key`, and reads it.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit: the signature, the hashes, or the entry itself.
+    pub fn check(&self, body: &[u8], key: &VerifierKey) -> Result<Record, ProofError> {
+        let checkpoint = SignedCheckpoint::verify(&self.checkpoint, key)?;
+        if body.is_empty() {
+            return Err(ProofError::Erased(self.index));
+        }
+        check_record(
+            &self.hashes,
+            checkpoint.size(),
+            Hash(*checkpoint.root()),
+            self.index,
+            record_hash(body),
+        )
+        .map_err(|_| ProofError::NotIncluded(EntryName::new(self.index, body)))?;
+        let record = Record::from_bytes(body)?;
+        if record.seq != self.index {
+            return Err(ProofError::Place {
+                index: self.index,
+                seq: record.seq,
+            });
+        }
+        Ok(record)
+    }
+}
+
+fn number_of(line: Option<(usize, &str)>) -> usize {
+    line.map_or(0, |(number, _)| number)
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
+
+/// Makes the proof that entry `index` stands in the register in `dir`, whose key is `key`. Reads only the few
+/// files that it needs, writes nothing, and hands out nothing that [`Proof::check`] would refuse.
+///
+/// Where witnesses have cosigned a checkpoint over the entry, the proof leads to that one.
+///
+/// # Errors
+///
+/// When there is no such entry, its body is not what was signed, or a file is missing or damaged.
+pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<Proof, ProofError> {
+    let _lock = shared_lock(dir).map_err(|()| ReadError::Locked(dir.into()))?;
+    let checkpoint = checkpoint_over(dir, key, index)?;
+    let size = checkpoint.size();
+    if index >= size {
+        return Err(ReadError::Beyond { index, size }.into());
+    }
+    let tiles = tiles(dir, size)?;
+    let failed = |_| from_tiles(&tiles);
+    let leaf = prove_record(size, index, &tiles).and_then(|hashes| {
+        use tlog_tiles::HashReader as _;
+        Ok((hashes, tiles.read_hashes(&[stored_hash_index(0, index)])?))
+    });
+    let (hashes, leaf) = leaf.map_err(failed)?;
+    let leaf = leaf.first().copied().ok_or_else(|| from_tiles(&tiles))?;
+    let body = Reader::at(dir, size).body(index)?;
+    if !body.is_empty() && record_hash(&body) != leaf {
+        return Err(ProofError::Changed(EntryName::new(index, &body)));
+    }
+    check_record(&hashes, size, Hash(*checkpoint.root()), index, leaf)
+        .map_err(|_| ProofError::Root(index))?;
+    Ok(Proof {
+        index,
+        extra: None,
+        hashes,
+        checkpoint: checkpoint.bytes().to_vec(),
+    })
+}
+
+/// The hashes that show that the register of `new` entries begins with the one of `old` entries (RFC 6962 §2.1.2),
+/// as a witness wants them; none when `old` is 0 or equals `new`. They are consistent with each other; that they
+/// lead to the signed roots is for the witness to check, who has them.
+///
+/// # Errors
+///
+/// When `old` is more than `new`, there are fewer than `new` entries, or a file is missing or damaged.
+pub fn consistency(dir: &Path, old: u64, new: u64) -> Result<Vec<Hash>, ProofError> {
+    let _lock = shared_lock(dir).map_err(|()| ReadError::Locked(dir.into()))?;
+    if old > new {
+        return Err(ProofError::Order { old, new });
+    }
+    let size = published(dir)?;
+    if new > size {
+        return Err(ReadError::Beyond {
+            index: new - 1,
+            size,
+        }
+        .into());
+    }
+    if old == 0 || old == new {
+        return Ok(Vec::new());
+    }
+    let tiles = tiles(dir, size)?;
+    let failed = |_| from_tiles(&tiles);
+    let proof = prove_tree(new, old, &tiles).map_err(failed)?;
+    let (before, after) = (
+        tree_hash(old, &tiles).map_err(failed)?,
+        tree_hash(new, &tiles).map_err(failed)?,
+    );
+    check_tree(&proof, new, after, old, before).map_err(|_| ProofError::Root(old))?;
+    Ok(proof)
+}
+
+fn tiles(dir: &Path, size: u64) -> Result<Tiles<'_>, ProofError> {
+    if size > MAX_SIZE {
+        return Err(ReadError::Beyond {
+            index: size - 1,
+            size: MAX_SIZE,
+        }
+        .into());
+    }
+    Ok(Tiles::new(dir, size))
+}
+
+fn from_tiles(tiles: &Tiles<'_>) -> ProofError {
+    match tiles.take_error() {
+        Some(TileError::Io { path, source }) => ProofError::Io { path, source },
+        Some(TileError::Missing(path)) => ProofError::Tile(path),
+        None => ProofError::Tile("tile".into()),
+    }
+}
+
+/// The checkpoint to prove entry `index` against: the one that witnesses have cosigned where it covers the entry.
+fn checkpoint_over(
+    dir: &Path,
+    key: &VerifierKey,
+    index: u64,
+) -> Result<SignedCheckpoint, ProofError> {
+    let read = |name: &str| {
+        let path = dir.join(name);
+        files::read_optional(&path, files::MAX_CHECKPOINT)
+            .map_err(|source| ProofError::Io { path, source })
+    };
+    if let Some(bytes) = read(files::WITNESSED)? {
+        let witnessed = SignedCheckpoint::verify(&bytes, key).map_err(ProofError::Witnessed)?;
+        if witnessed.size() > index {
+            return Ok(witnessed);
+        }
+    }
+    let bytes = read(files::CHECKPOINT)?.ok_or_else(|| ProofError::Io {
+        path: dir.join(files::CHECKPOINT),
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    Ok(SignedCheckpoint::verify(&bytes, key)?)
+}
+
+/// Why there is no proof, or why it does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    /// The text is not a proof.
+    #[error(
+        "the proof is malformed: {why}{at}; take the file as privacyctl register prove wrote it (la preuve est illisible : reprenez le fichier d'origine)",
+        at = if *line == 0 { String::new() } else { format!(" (line {line})") }
+    )]
+    Malformed {
+        /// The line, from 1; 0 for none in particular.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The checkpoint is malformed or another's.
+    #[error(
+        "{0}; use the key of the register that the proof is from (utilisez la clé du registre d'où vient la preuve)"
+    )]
+    Checkpoint(#[from] CheckpointError),
+    /// The cosigned checkpoint of the register cannot be used.
+    #[error(
+        "the file \"witnessed\" of the register: {0}; restore it from a copy, or remove it and ask the witnesses again"
+    )]
+    Witnessed(CheckpointError),
+    /// The entry is not what the proof is about, or was changed.
+    #[error(
+        "{0} is not what was signed: the entry or the proof was changed, or they do not belong together (la mention ou la preuve a été modifiée, ou l'une ne va pas avec l'autre)"
+    )]
+    NotIncluded(EntryName),
+    /// The entry says that it stands elsewhere.
+    #[error(
+        "the entry was signed at index {index}, but says that it is entry {seq}; the register is at fault: run privacyctl register verify"
+    )]
+    Place {
+        /// Where it was signed.
+        index: u64,
+        /// Where it says that it is.
+        seq: u64,
+    },
+    /// The entry cannot be read.
+    #[error("the entry is as it was signed, but: {0}")]
+    Entry(#[from] EntryError),
+    /// The body is gone.
+    #[error(
+        "the body of entry {0} was erased after its time; a proof is checked with the body as it was (la mention a été effacée à son terme)"
+    )]
+    Erased(u64),
+    /// The body in the register is not what was signed.
+    #[error("{0} was changed after it was signed; run privacyctl register verify")]
+    Changed(EntryName),
+    /// A file of hashes is missing or too short.
+    #[error(
+        "the hash file {0} is missing or damaged; run privacyctl register verify, then restore it from a copy"
+    )]
+    Tile(String),
+    /// The hashes in the files do not lead to the signed root.
+    #[error(
+        "the hash files do not lead from entry {0} to the signed root, so one of them is damaged; run privacyctl register verify"
+    )]
+    Root(u64),
+    /// A register does not begin with a longer one.
+    #[error(
+        "{old} entries are more than {new}: a register begins with a shorter one; exchange the two sizes"
+    )]
+    Order {
+        /// Size of what should come first.
+        old: u64,
+        /// Size of what should come later.
+        new: u64,
+    },
+    /// An entry cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file cannot be read.
+    #[error("{path}: {source}; check the path, and that you may read it", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use tlog_tiles::EMPTY_HASH;
+
+    use super::*;
+    use crate::{Agent, Entry, Operation, Register, tree::Tree};
+
+    /// Root of the tree of the first `size` entries as the tiles have it.
+    fn root(dir: &Path, size: u64) -> Hash {
+        match size {
+            0 => EMPTY_HASH,
+            _ => tree_hash(size, &tiles(dir, size).unwrap()).unwrap(),
+        }
+    }
+
+    fn filled(dir: &Path, entries: usize) -> Register {
+        let mut register = Register::init(dir, "gst-privacy/test").unwrap();
+        let mut entry = Entry::new(Operation::Consult);
+        entry.purpose_id = "p".into();
+        entry.motif = "m".into();
+        entry.agent = Some(Agent {
+            id: "a".into(),
+            ..Default::default()
+        });
+        for _ in 0..entries {
+            register.append(&entry).unwrap();
+        }
+        register.checkpoint().unwrap();
+        register
+    }
+
+    #[test]
+    fn every_entry_is_proved_and_no_other_body_passes() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("r");
+        let register = filled(&dir, 5);
+        let key = register.verifier_key();
+        let reader = Reader::open(&dir).unwrap();
+        for index in 0..5 {
+            let proof = prove(&dir, &key, index).unwrap();
+            let text = proof.to_text();
+            assert!(text.len() < 2048, "{text}");
+            let read = Proof::from_text(&text).unwrap();
+            assert_eq!(read, proof);
+            for other in 0..5 {
+                let body = reader.body(other).unwrap();
+                let checked = read.check(&body, &key);
+                assert_eq!(checked.is_ok(), other == index, "{index} {other}");
+            }
+        }
+        assert!(matches!(
+            prove(&dir, &key, 5),
+            Err(ProofError::Read(ReadError::Beyond { index: 5, size: 5 }))
+        ));
+    }
+
+    #[test]
+    fn what_is_not_a_proof_is_refused_with_its_line() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("r");
+        let register = filled(&dir, 3);
+        let key = register.verifier_key();
+        let body = Reader::open(&dir).unwrap().body(1).unwrap();
+        let text = prove(&dir, &key, 1).unwrap().to_text();
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            assert!(Proof::from_text(&text[..end]).is_err(), "{end}");
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        let cases = [
+            (text.replacen("v1", "v2", 1), 1),
+            (text.replacen("index 1", "index 01", 1), 2),
+            (text.replacen("index 1", "index +1", 1), 2),
+            (text.replacen("index 1", "extra !\nindex 1", 1), 2),
+            (text.replacen(lines[2], "AAAA", 1), 3),
+            (text.replacen('\n', "\r\n", 1), 1),
+            (text.replacen(lines[2], &[lines[2]; 64].join("\n"), 1), 66),
+        ];
+        for (changed, wanted) in cases {
+            let error = Proof::from_text(&changed).unwrap_err();
+            assert!(
+                matches!(error, ProofError::Malformed { line, .. } if line == wanted),
+                "{changed}: {error}"
+            );
+        }
+        // One that reads and is not true.
+        let more = text.replacen(lines[2], &[lines[2]; 2].join("\n"), 1);
+        let fewer = text.replacen(&format!("{}\n", lines[2]), "", 1);
+        let moved = text.replacen("index 1", "index 0", 1);
+        for changed in [more, fewer, moved] {
+            let proof = Proof::from_text(&changed).unwrap();
+            assert!(matches!(
+                proof.check(&body, &key),
+                Err(ProofError::NotIncluded(_))
+            ));
+        }
+        // Data beside it are kept, and change nothing.
+        let extra = text.replacen("index", "extra AAEC\nindex", 1);
+        let proof = Proof::from_text(&extra).unwrap();
+        assert_eq!(proof.to_text(), extra);
+        assert_eq!(proof.check(&body, &key).unwrap().seq, 1);
+        assert!(matches!(proof.check(b"", &key), Err(ProofError::Erased(1))));
+    }
+
+    #[test]
+    fn consistency_holds_between_any_two_sizes() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("r");
+        filled(&dir, 9);
+        for new in 0..=9u64 {
+            for old in 0..=new {
+                let proof = consistency(&dir, old, new).unwrap();
+                if old == 0 || old == new {
+                    assert!(proof.is_empty());
+                } else {
+                    check_tree(&proof, new, root(&dir, new), old, root(&dir, old)).unwrap();
+                }
+            }
+        }
+        assert!(matches!(
+            consistency(&dir, 2, 1),
+            Err(ProofError::Order { old: 2, new: 1 })
+        ));
+        assert!(matches!(
+            consistency(&dir, 1, 10),
+            Err(ProofError::Read(ReadError::Beyond { .. }))
+        ));
+        assert_eq!(root(&dir, 0), Tree::default().root());
+    }
+}
