@@ -42,15 +42,7 @@ impl SigningKey {
     /// [`KeyError::Name`] when `name` is empty or holds a space, a control character or a plus sign;
     /// [`KeyError::Random`] when the system has no random numbers.
     pub fn generate(name: &str) -> Result<Self, KeyError> {
-        if name.is_empty()
-            || name
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control() || c == '+')
-        {
-            return Err(KeyError::Name(name.into()));
-        }
-        let mut seed = [0u8; 32];
-        getrandom::fill(&mut seed).map_err(|e| KeyError::Random(e.to_string()))?;
+        let seed = new_seed(name)?;
         Self::from_seed(name, &seed).ok_or_else(|| KeyError::Name(name.into()))
     }
 
@@ -97,18 +89,7 @@ impl SigningKey {
     /// [`KeyError::Read`], [`KeyError::Exposed`] when others than the owner can read or write the file,
     /// [`KeyError::File`] when it holds no key.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let read = |source| KeyError::Read {
-            path: path.into(),
-            source,
-        };
-        let mode = fs::metadata(path).map_err(read)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed {
-                path: path.into(),
-                mode,
-            });
-        }
-        Self::from_text(&read_key_file(path)?).map_err(|_| KeyError::File {
+        Self::from_text(&read_secret(path)?).map_err(|_| KeyError::File {
             path: path.into(),
             what: "signing",
         })
@@ -120,20 +101,7 @@ impl SigningKey {
     ///
     /// [`KeyError::Write`], also when the file exists.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
-        let write = |source| KeyError::Write {
-            path: path.into(),
-            source,
-        };
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(write)?;
-        file.write_all(format!("{}\n", self.text).as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(write)?;
-        files::sync_parent(path).map_err(write)
+        write_secret(path, &self.text)
     }
 
     /// Origin of the register that this key signs for.
@@ -201,7 +169,57 @@ impl VerifierKey {
     }
 }
 
-fn read_key_file(path: &Path) -> Result<String, KeyError> {
+/// Random bytes for a key that `name` can name.
+pub(crate) fn new_seed(name: &str) -> Result<[u8; 32], KeyError> {
+    if name.is_empty()
+        || name
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '+')
+    {
+        return Err(KeyError::Name(name.into()));
+    }
+    let mut seed = [0u8; 32];
+    getrandom::fill(&mut seed).map_err(|e| KeyError::Random(e.to_string()))?;
+    Ok(seed)
+}
+
+/// Writes a secret key to a new file that only its owner can read.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), KeyError> {
+    let write = |source| KeyError::Write {
+        path: path.into(),
+        source,
+    };
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(write)?;
+    file.write_all(format!("{text}\n").as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(write)?;
+    files::sync_parent(path).map_err(write)
+}
+
+/// Reads a file of a secret key, unless others than its owner can.
+pub(crate) fn read_secret(path: &Path) -> Result<String, KeyError> {
+    let mode = fs::metadata(path)
+        .map_err(|source| KeyError::Read {
+            path: path.into(),
+            source,
+        })?
+        .mode()
+        & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Exposed {
+            path: path.into(),
+            mode,
+        });
+    }
+    read_key_file(path)
+}
+
+pub(crate) fn read_key_file(path: &Path) -> Result<String, KeyError> {
     let read = |source| KeyError::Read {
         path: path.into(),
         source,
@@ -252,6 +270,14 @@ pub enum KeyError {
     /// The file holds something else.
     #[error("{path} does not hold a {what} key in signed-note form; name the file that privacyctl register init made, or a copy of it", path = path.display())]
     File {
+        /// The file.
+        path: PathBuf,
+        /// Which key was expected.
+        what: &'static str,
+    },
+    /// The file holds no key of a witness.
+    #[error("{path} does not hold the {what} key of a witness (signature type 4, cosignature/v1); name the file that privacyctl register witness-key new made, or ask whoever runs the witness for its key (ce fichier ne contient pas de clé de témoin)", path = path.display())]
+    WitnessFile {
         /// The file.
         path: PathBuf,
         /// Which key was expected.

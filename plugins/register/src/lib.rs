@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod cosignature;
 mod entry;
 mod error;
 mod fields;
@@ -53,6 +54,7 @@ mod files;
 mod frames;
 mod head;
 mod key;
+mod policy;
 mod proof;
 mod reader;
 mod register;
@@ -60,13 +62,18 @@ mod report;
 mod tiles;
 mod tree;
 mod verify;
+pub mod witness;
 
 pub use checkpoint::{CheckpointError, SignedCheckpoint};
+pub use cosignature::{WitnessKey, WitnessVerifier};
 pub use entry::{Entry, EntryError, MAX_ENTRY_SIZE, Operation, Phase, Record, SCHEMA};
 pub use error::{AppendError, OpenError, PurgeError, ReadError, VerifyError};
 pub use fields::{Agent, Anonymisation, Element, Erasure, Model, Output, Recipient, Refusal};
 pub use frames::{FRAME_PROOF_FORMAT, Frame, FrameError, FrameFile, FrameProof, prove_frame};
 pub use key::{KeyError, SigningKey, VerifierKey};
+pub use policy::{
+    Cosignature, Policy, PolicyError, Witnessed, WitnessedError, WitnessedReport, verify_witnessed,
+};
 pub use proof::{MAX_PROOF, Proof, ProofError, consistency, prove};
 pub use reader::{Entries, Reader};
 pub use register::Register;
