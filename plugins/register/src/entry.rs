@@ -88,8 +88,22 @@ impl Operation {
 pub enum Phase {
     /// Written before anything flows. A later `close` entry completes it.
     Open,
+    /// Written in between, with what has flowed so far; `prior_entry_seq` names the opening entry.
+    Segment,
     /// Written after the end; `prior_entry_seq` names the entry that it completes.
     Close,
+}
+
+impl Phase {
+    /// The phase that `nick`, as in entries, names; `None` for an unknown word.
+    pub(crate) fn from_nick(nick: &str) -> Option<Self> {
+        match nick {
+            "open" => Some(Self::Open),
+            "segment" => Some(Self::Segment),
+            "close" => Some(Self::Close),
+            _ => None,
+        }
+    }
 }
 
 /// What the writer of an entry has to say; [`Record`] adds what the register adds.
@@ -227,60 +241,71 @@ impl Entry {
     ///
     /// The first field that is missing.
     pub fn check(&self) -> Result<(), EntryError> {
-        use Operation as Op;
-        let missing = |field| {
-            Err(EntryError::Missing {
-                operation: self.operation.nick(),
-                field,
-            })
-        };
-        match self.operation {
-            Op::Refuse => {
-                if self
-                    .refusal
-                    .as_ref()
-                    .is_none_or(|r| r.code.trim().is_empty())
-                {
-                    return missing("refusal.code");
-                }
-            }
-            Op::Config => {}
-            Op::Erase => {
-                if self
-                    .erasure
-                    .as_ref()
-                    .is_none_or(|e| e.reason.trim().is_empty())
-                {
-                    return missing("erasure.reason");
-                }
-            }
-            _ => {
-                if self.purpose_id.trim().is_empty() {
-                    return missing("purpose_id");
-                }
-                if self.motif.trim().is_empty() {
-                    return missing("motif");
-                }
-                if self.agent.as_ref().is_none_or(|a| a.id.trim().is_empty()) {
-                    return missing("agent.id");
-                }
-            }
-        }
-        if matches!(self.operation, Op::Communicate | Op::Extract | Op::Publish)
-            && !self
+        self.filled().check(self.operation, self.phase)
+    }
+
+    pub(crate) fn filled(&self) -> Filled {
+        Filled {
+            purpose: filled(&self.purpose_id),
+            motif: filled(&self.motif),
+            agent: self.agent.as_ref().is_some_and(|a| filled(&a.id)),
+            recipient: self
                 .destinataire
                 .as_ref()
-                .is_some_and(Recipient::names_somebody)
-        {
-            return missing("destinataire");
+                .is_some_and(Recipient::names_somebody),
+            refusal: self.refusal.as_ref().is_some_and(|r| filled(&r.code)),
+            erasure: self.erasure.as_ref().is_some_and(|e| filled(&e.reason)),
+            session: filled(&self.session),
+            prior: self.prior_entry_seq.is_some(),
         }
-        if self.phase.is_some() && self.session.trim().is_empty() {
-            return missing("session");
+    }
+}
+
+/// Whether a text says anything.
+pub(crate) fn filled(text: &str) -> bool {
+    !text.trim().is_empty()
+}
+
+/// Which of the fields that some operation cannot do without are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Filled {
+    pub purpose: bool,
+    pub motif: bool,
+    pub agent: bool,
+    pub recipient: bool,
+    pub refusal: bool,
+    pub erasure: bool,
+    pub session: bool,
+    pub prior: bool,
+}
+
+impl Filled {
+    pub fn check(self, operation: Operation, phase: Option<Phase>) -> Result<(), EntryError> {
+        use Operation as Op;
+        let wanted: &[(bool, &'static str)] = match operation {
+            Op::Refuse => &[(self.refusal, "refusal.code")],
+            Op::Config => &[],
+            Op::Erase => &[(self.erasure, "erasure.reason")],
+            _ => &[
+                (self.purpose, "purpose_id"),
+                (self.motif, "motif"),
+                (self.agent, "agent.id"),
+            ],
+        };
+        let leaves = matches!(operation, Op::Communicate | Op::Extract | Op::Publish);
+        let continues = matches!(phase, Some(Phase::Segment | Phase::Close));
+        let further = [
+            (!leaves || self.recipient, "destinataire"),
+            (phase.is_none() || self.session, "session"),
+            (!continues || self.prior, "prior_entry_seq"),
+        ];
+        match wanted.iter().chain(&further).find(|(there, _)| !there) {
+            Some((_, field)) => Err(EntryError::Missing {
+                operation: operation.nick(),
+                field,
+            }),
+            None => Ok(()),
         }
-        if self.phase == Some(Phase::Close) && self.prior_entry_seq.is_none() {
-            return missing("prior_entry_seq");
-        }
-        Ok(())
     }
 }
 

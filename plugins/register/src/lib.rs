@@ -45,6 +45,7 @@
 //! history; only a copy of an earlier checkpoint kept elsewhere reveals that ([`verify_since`]).
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod checkpoint;
 mod cosignature;
 mod entry;
@@ -54,6 +55,7 @@ mod files;
 mod frames;
 mod head;
 mod key;
+mod lean;
 mod policy;
 mod proof;
 mod reader;
@@ -62,6 +64,7 @@ mod report;
 mod tiles;
 mod tree;
 mod verify;
+mod walk;
 pub mod witness;
 
 pub use checkpoint::{CheckpointError, SignedCheckpoint};

@@ -76,6 +76,37 @@ impl Tree {
         changed
     }
 
+    /// Adds 256 leaves at once to a tree of a multiple of 256: `root` is the one over them. Returns the tiles of higher
+    /// levels that are full with them, lowest first.
+    pub fn push_tile(&mut self, root: Hash) -> Vec<TileBytes> {
+        debug_assert!(
+            self.size.is_multiple_of(TILE_WIDTH),
+            "the lowest tile is incomplete"
+        );
+        let mut changed = Vec::new();
+        let mut hash = root;
+        self.size += TILE_WIDTH;
+        for level in 1.. {
+            while self.levels.len() <= level {
+                self.levels.push(Vec::new());
+            }
+            let hashes = &mut self.levels[level];
+            hashes.push(hash);
+            if (hashes.len() as u64) < TILE_WIDTH {
+                break;
+            }
+            changed.push(TileBytes {
+                level: level as u8,
+                index: (self.size - 1) >> (8 * (level as u32 + 1)).min(63),
+                width: hashes.len() as u32,
+                bytes: concat(hashes),
+            });
+            hash = subtree(hashes);
+            hashes.clear();
+        }
+        changed
+    }
+
     /// The incomplete tiles, lowest first.
     pub fn partial_tiles(&self) -> Vec<TileBytes> {
         self.levels
@@ -139,7 +170,8 @@ pub fn split(bytes: &[u8]) -> Option<Vec<Hash>> {
         .then(|| hashes.iter().copied().map(Hash).collect())
 }
 
-fn concat(hashes: &[Hash]) -> Vec<u8> {
+/// The bytes of a tile of these hashes.
+pub fn concat(hashes: &[Hash]) -> Vec<u8> {
     hashes.iter().flat_map(|hash| hash.0).collect()
 }
 
@@ -182,6 +214,17 @@ mod tests {
                 assert_eq!(again.unwrap().root(), tree.root());
             }
         }
+        let mut quick = Tree::default();
+        let mut full = Vec::new();
+        for first in (0..256 * 260).step_by(256) {
+            let leaves: Vec<Hash> = (first..first + 256)
+                .map(|n| stored.0[stored_hash_index(0, n) as usize])
+                .collect();
+            full.extend(quick.push_tile(subtree(&leaves)));
+            assert_eq!(quick.root(), tree_hash(first + 256, &stored).unwrap());
+        }
+        let place = |t: &TileBytes| (t.level, t.index, t.width);
+        assert_eq!(full.iter().map(place).collect::<Vec<_>>(), [(1, 0, 256)]);
         // The example of the tlog-tiles specification.
         assert_eq!(level_count(70_000), 3);
         assert_eq!([0, 1, 2].map(|l| edge_width(70_000, l)), [112, 17, 1]);
