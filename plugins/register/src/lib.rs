@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod bundle;
+mod agents;
 mod checkpoint;
 mod cosignature;
 mod entry;
@@ -67,6 +68,7 @@ mod verify;
 mod walk;
 pub mod witness;
 
+pub use agents::{AgentError, AgentName, AgentTable};
 pub use checkpoint::{CheckpointError, SignedCheckpoint};
 pub use cosignature::{WitnessKey, WitnessVerifier};
 pub use entry::{Entry, EntryError, MAX_ENTRY_SIZE, Operation, Phase, Record, SCHEMA};

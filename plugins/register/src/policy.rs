@@ -67,7 +67,7 @@ struct Member {
 enum Kind {
     Witness {
         /// `None`: of a type that is not verified here, so it never counts.
-        key: Option<WitnessVerifier>,
+        key: Option<Box<WitnessVerifier>>,
         url: Option<String>,
     },
     Group {
@@ -216,7 +216,7 @@ impl Policy {
             Kind::Witness {
                 key: Some(key),
                 url,
-            } => Some((shown(&member.name), key, url.as_deref())),
+            } => Some((shown(&member.name), key.as_ref(), url.as_deref())),
             _ => None,
         })
     }
@@ -288,7 +288,7 @@ impl Policy {
             .members
             .iter()
             .map(|member| match &member.kind {
-                Kind::Witness { key, .. } => key.as_ref(),
+                Kind::Witness { key, .. } => key.as_deref(),
                 Kind::Group { .. } => None,
             })
             .collect();
@@ -481,10 +481,10 @@ impl Reading {
     fn witness(&mut self, name: &[u8], vkey: &[u8], url: Option<&[u8]>) -> Result<(), String> {
         let (text, algorithm, public) = key(vkey)?;
         let key = match algorithm {
-            cosignature::ALGORITHM => Some(
+            cosignature::ALGORITHM => Some(Box::new(
                 WitnessVerifier::from_text(text)
                     .map_err(|_| format!("\"{text}\" is not an Ed25519 key"))?,
-            ),
+            )),
             ML_DSA_44 if public.len() == ML_DSA_44_LENGTH => None,
             ED25519 => {
                 return Err(format!(
