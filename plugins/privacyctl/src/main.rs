@@ -18,11 +18,11 @@ mod mandates;
 mod plain;
 mod register;
 mod rules;
-mod terminal;
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use privacy_verify::{terminal, words::Lang};
 
 /// Keys, mandates, rules and register of gst-privacy.
 #[derive(Parser)]
@@ -46,29 +46,6 @@ enum Command {
     /// Show what each purpose allows and demands.
     #[command(subcommand)]
     Rules(rules::Command),
-}
-
-/// Language of what is printed.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Lang {
-    /// English.
-    En,
-    /// French.
-    Fr,
-}
-
-impl Lang {
-    /// The language of the user's locale: French if it says so, else English.
-    fn of_locale() -> Self {
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .into_iter()
-            .filter_map(|name| std::env::var(name).ok())
-            .find(|value| !value.is_empty());
-        match locale {
-            Some(value) if value.starts_with("fr") => Self::Fr,
-            _ => Self::En,
-        }
-    }
 }
 
 fn main() -> ExitCode {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `privacyctl register`: make, verify, read and keep the register.
 
+mod http;
 mod list;
-mod text;
-mod verify;
+mod prove;
+mod witness;
 
 use std::{
     error::Error,
@@ -14,6 +15,8 @@ use std::{
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use privacy_register::Register;
+// Shared with the binary that verifies and does nothing else.
+use privacy_verify::{check_file, check_proof, verify, words as text};
 
 use crate::{Lang, terminal::print};
 
@@ -32,19 +35,20 @@ pub enum Command {
         origin: Option<String>,
     },
     /// Verify every entry, hash and signature. Exit status 1 when anything is wrong.
-    Verify {
-        /// The register.
-        dir: PathBuf,
-        /// Verifier key, from elsewhere than the register; DIR/register.pub when absent.
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-        /// Checkpoint kept from earlier: also verify that the register still begins with what it signed.
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Option<PathBuf>,
-        /// Language; the locale's when absent.
-        #[arg(long, value_enum)]
-        lang: Option<Lang>,
-    },
+    Verify(verify::Args),
+    /// Write the proof that one entry, or one frame of one export, stands in the register.
+    Prove(prove::Args),
+    /// Check that an entry was in a register, or a frame in an export, from the files of its proof alone.
+    CheckProof(check_proof::Args),
+    /// Say which export a file is: by whom, for what, for whom, when. Exit status 1 when it is none.
+    CheckFile(check_file::Args),
+    /// Be a witness: cosign what continues the registers of others, and nothing else.
+    Witness(witness::Args),
+    /// Make the key of a witness.
+    #[command(subcommand)]
+    WitnessKey(witness::KeyCommand),
+    /// Have a witness cosign the register.
+    Cosign(witness::CosignArgs),
     /// Show all entries as a table, or one of them in full. Verifies nothing.
     #[command(alias = "list")]
     Show {
@@ -82,12 +86,13 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
     let french = |lang: Option<Lang>| lang.unwrap_or_else(Lang::of_locale) == Lang::Fr;
     match command {
         Command::Init { dir, origin } => init(&dir, origin),
-        Command::Verify {
-            dir,
-            key,
-            checkpoint,
-            lang,
-        } => verify::check(&dir, key.as_deref(), checkpoint.as_deref(), french(lang)),
+        Command::Verify(args) => verify::run(&args),
+        Command::Prove(args) => prove::run(&args),
+        Command::CheckProof(args) => check_proof::run(&args),
+        Command::CheckFile(args) => check_file::run(&args),
+        Command::Witness(args) => witness::run(&args),
+        Command::WitnessKey(command) => witness::key(&command),
+        Command::Cosign(args) => witness::cosign(&args),
         Command::Show { dir, entry, lang } => list::show(&dir, entry, french(lang)),
         Command::Recover { dir, key } => {
             let register = Register::open(&dir, key.as_deref())?;
