@@ -181,7 +181,7 @@ impl Journal {
         let output = match location {
             Some(location) => {
                 let tag = uuid::Uuid::new_v4().simple().to_string();
-                Output::create(location, &tag[..8])?
+                Output::create(location, &tag[..8], &crate::output::Recipients::none())?
             }
             None => Output::hash_only(),
         };
