@@ -16,10 +16,11 @@ PACKAGES_RUN=(
 )
 
 # What the tests need besides: a software Vulkan driver, Python's GStreamer, clips, the meson build, valgrind to
-# count instructions; Go's transparency log to read registers with, strace to record what a writer does to its files.
+# count instructions; Go's transparency log to read registers with, strace to record what a writer does to its files,
+# age to decrypt exported files.
 PACKAGES_TEST=(
     mesa-vulkan-drivers ffmpeg meson ninja-build python3-gi gir1.2-gstreamer-1.0
-    gir1.2-gst-plugins-base-1.0 valgrind golang-go golang-golang-x-mod-dev strace
+    gir1.2-gst-plugins-base-1.0 valgrind golang-go golang-golang-x-mod-dev strace age
 )
 
 # say TEXT…: one line for the reader, apart from the output that a caller may want to read.
