@@ -14,7 +14,7 @@ use std::{
 };
 
 use privacy_register::*;
-use support::{ORIGIN, Random, at, copy, entry, files_below, fill};
+use support::{ORIGIN, Random, at, copy, entry, files_below, fill, published};
 
 /// The program of `interop/main.go`, built afresh.
 struct Go {
@@ -196,4 +196,146 @@ fn what_go_signs_is_verified_here() {
     register.checkpoint().unwrap();
     go.accept(&["read", text(&dir), public], b"");
     assert!(!files_below(&dir).is_empty());
+}
+
+/// Our tlog-proof files and consistency proofs, checked by Go; and Go's, checked by ours.
+#[test]
+fn proofs_are_understood_both_ways() {
+    let Some(go) = Go::build("proofs_are_understood_both_ways") else {
+        return;
+    };
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let (file, body_file) = (tmp.path().join("p.tlog-proof"), tmp.path().join("body"));
+    let (old_file, new_file) = (tmp.path().join("old"), tmp.path().join("new"));
+    let mut register = Register::init(&dir, ORIGIN).unwrap();
+    let key = register.verifier_key();
+    let vkey = key.to_string();
+    let mut kept: Vec<SignedCheckpoint> = Vec::new();
+    for size in [1, 2, 3, 5, 8, 255, 256, 257, 600] {
+        fill(&mut register, size);
+        let checkpoint = register.checkpoint().unwrap();
+        let bodies = published(&dir);
+        let mut indexes = vec![0, size / 2, size - 1];
+        indexes.dedup();
+        for index in indexes {
+            let body = &bodies[index];
+            let proof = prove(&dir, &key, index as u64).unwrap();
+            assert_eq!(proof.checkpoint(), checkpoint.bytes());
+            fs::write(&file, proof.to_text()).unwrap();
+            fs::write(&body_file, body).unwrap();
+            go.accept(&["proof", text(&file), &vkey, text(&body_file)], b"");
+            let theirs = go.accept(&["prove", text(&dir), &vkey, &index.to_string()], b"");
+            assert_eq!(String::from_utf8(theirs).unwrap(), proof.to_text());
+            // Another body is refused by both.
+            let other = [&body[..], b" "].concat();
+            fs::write(&body_file, &other).unwrap();
+            let said = go.run(&["proof", text(&file), &vkey, text(&body_file)], b"");
+            assert!(!said.accepted);
+            assert!(proof.check(body, &key).is_ok() && proof.check(&other, &key).is_err());
+        }
+        fs::write(&new_file, checkpoint.bytes()).unwrap();
+        for old in &kept {
+            let ours = consistency(&dir, old.size(), checkpoint.size()).unwrap();
+            let ours: String = ours.iter().map(|hash| format!("{hash}\n")).collect();
+            fs::write(&old_file, old.bytes()).unwrap();
+            let tree = ["tree", text(&old_file), text(&new_file), &vkey];
+            go.accept(&tree, ours.as_bytes());
+            let old_size = old.size().to_string();
+            let theirs = go.accept(&["consistency", text(&dir), &vkey, &old_size], b"");
+            assert_eq!(String::from_utf8(theirs).unwrap(), ours);
+            let said = go.run(&tree, format!("{ours}{}\n", Hash([7; 32])).as_bytes());
+            assert!(!said.accepted, "a proof with a hash more");
+        }
+        kept.push(checkpoint);
+    }
+}
+
+/// Our witness takes Go's consistency proofs, and each side verifies the other's cosignatures.
+#[test]
+fn cosignatures_are_understood_both_ways() {
+    use privacy_register::witness::WitnessState;
+    let Some(go) = Go::build("cosignatures_are_understood_both_ways") else {
+        return;
+    };
+    let tmp = tempfile::tempdir().unwrap();
+    let (dir, state) = (tmp.path().join("register"), tmp.path().join("witness"));
+    let mut register = Register::init(&dir, ORIGIN).unwrap();
+    let log = register.verifier_key();
+    let key = WitnessKey::generate("witness.example/w1").unwrap();
+    let witness_key = key.verifier().to_string();
+    WitnessState::init(&state, &key).unwrap();
+    let witness = WitnessState::open(&state, key, std::slice::from_ref(&log)).unwrap();
+    let mut old = 0;
+    for size in [3, 300] {
+        fill(&mut register, size);
+        let checkpoint = register.checkpoint().unwrap();
+        let mut request = format!("old {old}\n").into_bytes();
+        if old > 0 {
+            let arguments = [
+                "consistency",
+                text(&dir),
+                &log.to_string(),
+                &old.to_string(),
+            ];
+            request.extend(go.accept(&arguments, b""));
+        }
+        request.extend(b"\n");
+        request.extend(checkpoint.bytes());
+        let answer = witness.add_checkpoint(&request);
+        let line = String::from_utf8(answer.body).unwrap();
+        assert_eq!(answer.status, 200, "{line}");
+        let file = tmp.path().join("cosigned");
+        fs::write(&file, [checkpoint.bytes(), line.as_bytes()].concat()).unwrap();
+        let arguments = ["cosigned", text(&file), &log.to_string(), &witness_key];
+        let said = String::from_utf8(go.accept(&arguments, b"")).unwrap();
+        assert!(said.starts_with(&format!("{size} ")), "{said}");
+        old = size;
+    }
+
+    // A witness of Go's, as a policy names it.
+    let checkpoint = register.checkpoint().unwrap();
+    let keys = String::from_utf8(go.accept(&["newkey", "witness.example/w2"], b"")).unwrap();
+    let secret = keys.lines().next().unwrap();
+    let said = go.run(&["cosign", secret, "1795320000"], checkpoint.bytes());
+    assert!(said.accepted, "{}", said.why);
+    let policy = format!("log {log}\nwitness w2 {}quorum w2\n", said.why);
+    let policy = Policy::parse(policy.as_bytes()).unwrap();
+    let witnessed = policy.check(&said.out).unwrap();
+    assert_eq!((witnessed.size, witnessed.root), (300, *checkpoint.root()));
+    assert_eq!(witnessed.by.len(), 1);
+    assert_eq!(witnessed.by[0].time.as_second(), 1_795_320_000);
+    assert!(policy.check(checkpoint.bytes()).is_err(), "nobody cosigned");
+}
+
+/// A checkpoint of another's log with four cosignatures of others' witnesses, as it stood on the network.
+///
+/// Source: `arche2025h1.staging.ct.transparency.dev/checkpoint`, a Certificate Transparency log that TrustFabric runs
+/// with Tessera, on 23 May 2026. The keys are those that the operators of the witnesses publish
+/// (transparency.dev/witnesses, witness1.smartit.nu/witness1/about.txt, remora.n621.de, witness.stagemole.eu/about).
+#[test]
+fn a_checkpoint_from_the_network_is_accepted() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/arche2025h1");
+    let note = fs::read(folder.join("checkpoint")).unwrap();
+    let policy = Policy::load(&folder.join("policy")).unwrap();
+    let witnessed = policy.check(&note).unwrap();
+    assert_eq!(witnessed.origin, "arche2025h1.staging.ct.transparency.dev");
+    assert_eq!(witnessed.size, 1_432_088_532);
+    let mut names: Vec<&str> = witnessed.by.iter().map(|by| by.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["little-garden", "remora", "smartit", "stagemole"]);
+    for by in &witnessed.by {
+        assert_eq!(by.time, "2026-05-23T21:50:24Z".parse().unwrap());
+    }
+    // Any byte of what was signed, and the witnesses fall away; with two left, three are not had.
+    for at in 0..note.iter().position(|byte| *byte == b'=').unwrap() {
+        let mut spoilt = note.clone();
+        spoilt[at] ^= 1;
+        assert!(policy.check(&spoilt).is_err(), "{at}");
+    }
+    let lines: Vec<&str> = str::from_utf8(&note).unwrap().lines().collect();
+    for (keep, accepted) in [(9, true), (8, false)] {
+        let fewer = lines[..keep].join("\n") + "\n";
+        assert_eq!(policy.check(fewer.as_bytes()).is_ok(), accepted, "{keep}");
+    }
 }

@@ -75,3 +75,26 @@ impl Random {
         ((z ^ (z >> 31)) % below as u64) as usize
     }
 }
+
+/// The bodies of the published entries, read by hand. An erased body is empty.
+pub fn published(dir: &Path) -> Vec<Vec<u8>> {
+    let checkpoint = fs::read_to_string(dir.join("checkpoint")).unwrap();
+    let size: usize = checkpoint.lines().nth(1).unwrap().parse().unwrap();
+    let mut bodies = Vec::new();
+    while bodies.len() < size {
+        let (index, width) = (bodies.len() / 256, (size - bodies.len()).min(256));
+        let partial = match width {
+            256 => String::new(),
+            _ => format!(".p/{width}"),
+        };
+        let bundle = fs::read(dir.join(format!("tile/entries/{index:03}{partial}"))).unwrap();
+        let mut rest = &bundle[..];
+        while let Some((length, after)) = rest.split_first_chunk::<2>() {
+            let (body, after) = after.split_at(usize::from(u16::from_be_bytes(*length)));
+            bodies.push(body.to_vec());
+            rest = after;
+        }
+    }
+    assert_eq!(bodies.len(), size);
+    bodies
+}
