@@ -173,8 +173,8 @@ fn sets(files: &[PathBuf]) -> Result<Vec<Set>, Failure> {
 
 impl Set {
     /// Looks beside the files that were given for those that were not.
-    fn complete(self) -> Result<(Proof, Vec<u8>, Vec<(PathBuf, FrameProof)>), Failure> {
-        let proof = match self.proof {
+    fn complete(&mut self) -> Result<(Proof, Vec<u8>), Failure> {
+        let proof = match self.proof.take() {
             Some(proof) => proof,
             None => {
                 let path = beside(&self.stem, ".tlog-proof");
@@ -182,11 +182,11 @@ impl Set {
                 named(&path, Proof::from_text(&String::from_utf8_lossy(&bytes)))?
             }
         };
-        let body = match self.body {
+        let body = match self.body.take() {
             Some(body) => body,
             None => input::read(&beside(&self.stem, ".json"), MAX_ENTRY_SIZE)?,
         };
-        Ok((proof, body, self.frames))
+        Ok((proof, body))
     }
 }
 
@@ -205,12 +205,12 @@ fn check(args: &Args, french: bool) -> Result<String, Failure> {
         });
     }
     let mut texts = Vec::new();
-    for set in sets {
-        let (proof, body, frames) = set.complete()?;
+    for mut set in sets {
+        let (proof, body) = set.complete()?;
         let record = proof.check(&body, &key)?;
         let mut lines = Lines::new(french);
         said(&mut lines, &proof, &record, &key)?;
-        for (path, frame) in &frames {
+        for (path, frame) in &set.frames {
             named(path, check_frame(frame, &record))?;
             let (n, of) = (frame.frame().n, frame.frames());
             let text = lines.pick(
