@@ -18,7 +18,7 @@
 pub mod check_file;
 pub mod check_proof;
 pub mod describe;
-mod french;
+pub mod french;
 pub mod input;
 pub mod terminal;
 pub mod verify;
