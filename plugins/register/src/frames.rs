@@ -163,7 +163,18 @@ impl FrameFile {
     ///
     /// When it cannot be read, or a line is not the frame that belongs there.
     pub fn read(path: &Path) -> Result<Self, FrameError> {
-        let (frames, root, ..) = read(path, None)?;
+        let (frames, root, ..) = read(path, None, None)?;
+        Ok(Self { frames, root })
+    }
+
+    /// Reads no more than the first `frames`: a line is written before its frame leaves, so a file may hold more
+    /// than an entry counts (that of a segment, or one written while frames went on), and may end within a line.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FrameFile::read`] for these frames, and [`FrameError::Count`] when there are fewer.
+    pub fn read_first(path: &Path, frames: u64) -> Result<Self, FrameError> {
+        let (frames, root, ..) = read(path, None, Some(frames))?;
         Ok(Self { frames, root })
     }
 
@@ -207,7 +218,20 @@ impl FrameFile {
 ///
 /// Those of [`FrameFile::read`], and [`FrameError::Beyond`].
 pub fn prove_frame(path: &Path, n: u64) -> Result<FrameProof, FrameError> {
-    let (of, root, way, frame) = read(path, Some(n))?;
+    proved(read(path, Some(n), None)?, n)
+}
+
+/// Makes the proof that frame `n` is one of the first `frames` of the file of frames at `path`, as an entry with
+/// `anonymisation.frames_total` of that number wants it. What follows in the file is not read.
+///
+/// # Errors
+///
+/// Those of [`FrameFile::read_first`], and [`FrameError::Beyond`].
+pub fn prove_frame_among(path: &Path, n: u64, frames: u64) -> Result<FrameProof, FrameError> {
+    proved(read(path, Some(n), Some(frames))?, n)
+}
+
+fn proved((of, root, way, frame): Whole, n: u64) -> Result<FrameProof, FrameError> {
     let (Some(root), Some(frame)) = (root, frame) else {
         return Err(FrameError::Beyond { n, of });
     };
@@ -221,7 +245,8 @@ pub fn prove_frame(path: &Path, n: u64) -> Result<FrameProof, FrameError> {
 
 type Whole = (u64, Option<Hash>, Vec<Hash>, Option<Frame>);
 
-fn read(path: &Path, wanted: Option<u64>) -> Result<Whole, FrameError> {
+/// Number of frames, root, way from frame `wanted` and that frame, of the whole file or of its `first` frames.
+fn read(path: &Path, wanted: Option<u64>, first: Option<u64>) -> Result<Whole, FrameError> {
     let io = |source| FrameError::Io {
         path: path.into(),
         source,
@@ -235,6 +260,9 @@ fn read(path: &Path, wanted: Option<u64>) -> Result<Whole, FrameError> {
     let mut line = Vec::new();
     loop {
         let n = tree.leaves;
+        if first == Some(n) {
+            break;
+        }
         let fault = |why: String| FrameError::Line {
             path: path.into(),
             line: n + 1,
@@ -265,6 +293,12 @@ fn read(path: &Path, wanted: Option<u64>) -> Result<Whole, FrameError> {
         }
     }
     let frames = tree.leaves;
+    if let Some(expected) = first.filter(|first| *first != frames) {
+        return Err(FrameError::Count {
+            found: frames,
+            expected,
+        });
+    }
     let (root, way) = tree.finish();
     Ok((frames, root, way, frame))
 }
@@ -526,6 +560,18 @@ mod tests {
                 assert_eq!(FrameProof::from_json(&json).unwrap(), proof);
                 assert_eq!(proof.frame(), &frame(n));
             }
+            // An entry that counts fewer frames than the file has by now.
+            let among = prove_frame_among(&path, 0, count.min(3));
+            assert_eq!(among.is_ok(), count > 0);
+            if let Ok(among) = among {
+                let file = FrameFile::read_first(&path, count.min(3)).unwrap();
+                assert_eq!(among.frames(), count.min(3));
+                among.check(&file.root()).unwrap();
+            }
+            assert!(matches!(
+                FrameFile::read_first(&path, count + 1),
+                Err(FrameError::Count { .. })
+            ));
             assert!(matches!(
                 prove_frame(&path, count),
                 Err(FrameError::Beyond { n, of }) if n == count && of == count
@@ -594,6 +640,8 @@ mod tests {
                 matches!(error, FrameError::Line { line, .. } if line == wanted),
                 "{wanted}: {error}"
             );
+            // What stands before it is not touched by it.
+            assert!(FrameFile::read_first(&path, wanted - 1).is_ok());
         }
         assert!(matches!(
             FrameFile::read(tmp.path()),

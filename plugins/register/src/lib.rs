@@ -45,8 +45,8 @@
 //! history; only a copy of an earlier checkpoint kept elsewhere reveals that ([`verify_since`]).
 #![forbid(unsafe_code)]
 
-mod bundle;
 mod agents;
+mod bundle;
 mod checkpoint;
 mod cosignature;
 mod entry;
@@ -74,7 +74,9 @@ pub use cosignature::{WitnessKey, WitnessVerifier};
 pub use entry::{Entry, EntryError, MAX_ENTRY_SIZE, Operation, Phase, Record, SCHEMA};
 pub use error::{AppendError, OpenError, PurgeError, ReadError, VerifyError};
 pub use fields::{Agent, Anonymisation, Element, Erasure, Model, Output, Recipient, Refusal};
-pub use frames::{FRAME_PROOF_FORMAT, Frame, FrameError, FrameFile, FrameProof, prove_frame};
+pub use frames::{
+    FRAME_PROOF_FORMAT, Frame, FrameError, FrameFile, FrameProof, prove_frame, prove_frame_among,
+};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use policy::{
     Cosignature, Policy, PolicyError, Witnessed, WitnessedError, WitnessedReport, verify_witnessed,

@@ -59,7 +59,7 @@ impl<'a> Tiles<'a> {
         };
         // As wide as it is: where a wider one stands in its place, the hashes at its beginning are the same.
         let width = (bytes.len() / HASH_SIZE).min(TILE_WIDTH as usize) as u32;
-        let missing = || TileError::Missing(files::tile_path(level, at, narrow.width()));
+        let missing = || TileError::Missing(files::tile_path(level, at, self.width(level, at)));
         if width < narrow.width() {
             return Err(missing());
         }
@@ -68,19 +68,22 @@ impl<'a> Tiles<'a> {
             .map_err(|_| missing())
     }
 
-    fn load(&self, level: u8, index: u64) -> Result<Vec<u8>, TileError> {
+    /// Width of a tile in a tree of this size; that of a full one where the tree does not reach.
+    fn width(&self, level: u8, index: u64) -> u32 {
         let there = self.size.checked_shr(8 * u32::from(level)).unwrap_or(0);
-        let width = there
-            .saturating_sub(index.saturating_mul(TILE_WIDTH))
-            .min(TILE_WIDTH);
-        if width == 0 {
-            return Err(TileError::Missing(files::tile_path(level, index, 256)));
+        match there.saturating_sub(index.saturating_mul(TILE_WIDTH)) {
+            0 => TILE_WIDTH as u32,
+            there => there.min(TILE_WIDTH) as u32,
         }
-        let path = files::tile_path(level, index, width as u32);
+    }
+
+    fn load(&self, level: u8, index: u64) -> Result<Vec<u8>, TileError> {
+        let width = self.width(level, index);
+        let path = files::tile_path(level, index, width);
         match wider(
             self.dir,
             &files::tile_path(level, index, 256),
-            width as u32,
+            width,
             files::MAX_TILE,
         ) {
             Ok(Some(bytes)) => Ok(bytes),
