@@ -77,13 +77,21 @@ pub fn yesterday_noon() -> String {
 /// # Panics
 /// When it is missing and `CI` is `true`.
 pub fn privacyctl() -> Option<PathBuf> {
+    tool("privacyctl")
+}
+
+/// [`privacyctl`] for any of the tools.
+///
+/// # Panics
+/// When it is missing and `CI` is `true`.
+pub fn tool(name: &str) -> Option<PathBuf> {
     let beside = std::env::current_exe()
         .ok()
-        .and_then(|exe| Some(exe.parent()?.parent()?.join("privacyctl")));
+        .and_then(|exe| Some(exe.parent()?.parent()?.join(name)));
     if let Some(path) = beside.filter(|p| p.is_file()) {
         return Some(path);
     }
-    let message = "privacyctl is not built, run: cargo build -p privacyctl";
+    let message = format!("{name} is not built, run: cargo build -p {name}");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
     eprintln!("SKIPPED {message}");
     None

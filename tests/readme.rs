@@ -170,7 +170,7 @@ fn every_other_command_of_the_readme_exists() {
                     assert!(lock.contains(&format!("name = \"{name}\"")), "{place}");
                 }
             }
-            "privacyctl" => privacyctl_takes(&words[1..], &place),
+            tool @ ("privacyctl" | "privacy-verify") => takes(tool, &words[1..], &place),
             script if script.starts_with("./") => {
                 let path = root().join(script);
                 assert!(path.is_file(), "{place}: no such file");
@@ -186,11 +186,16 @@ fn every_other_command_of_the_readme_exists() {
 }
 
 /// The subcommands exist: `--help` of each answers.
-fn privacyctl_takes(arguments: &[&str], place: &str) {
-    let Some(tool) = gst_privacy_tests::privacyctl() else {
+fn takes(tool: &str, arguments: &[&str], place: &str) {
+    let Some(tool) = gst_privacy_tests::tool(tool) else {
         return;
     };
-    let subcommands: Vec<_> = arguments.iter().take(2).copied().collect();
+    // What follows them is a flag, a path or a number.
+    let subcommand = |word: &&&str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    let subcommands: Vec<_> = arguments.iter().take_while(subcommand).copied().collect();
     let output = Command::new(tool)
         .args(&subcommands)
         .arg("--help")
