@@ -276,3 +276,173 @@ impl Signer for Cosigner<'_> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use signed_note::{Note, VerifierList};
+
+    use super::*;
+
+    const TEXT: &[u8] =
+        b"example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+
+    fn cosign(key: &WitnessKey, time: u64) -> Note {
+        let mut note = Note::new(TEXT, &[]).unwrap();
+        note.add_sigs(&[&key.at(time)]).unwrap();
+        note
+    }
+
+    fn verifies(note: &Note, key: &WitnessVerifier) -> bool {
+        note.verify(&VerifierList::new(vec![Box::new(key.clone())]))
+            .is_ok()
+    }
+
+    /// The message and the form of the signature in c2sp.org/tlog-cosignature. It publishes no key.
+    #[test]
+    fn the_form_is_that_of_the_specification() {
+        let wanted = "cosignature/v1\ntime 1679315147\nexample.com/behind-the-sofa\n20852163\n\
+            CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+        assert_eq!(message(1_679_315_147, TEXT), wanted.as_bytes());
+        let line = "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==";
+        let bytes = BASE64_STANDARD.decode(line).unwrap();
+        assert_eq!(time_of(&bytes[4..]), Some(1_679_315_147));
+
+        // TestCoSigV1Timestamp of transparency-dev/formats.
+        for (line, time) in [
+            (
+                "ZGhGuQAAAABm/qTPeyKXD+R2rzyQsxPiP8mXum7qq/iF0u4vanlqJyocWODBt97w9uL+8qT7S5gxEHWWOworDcFiEBYJXORmnFBOBA==",
+                Some(1_727_964_367),
+            ),
+            (
+                "eQjRQm6eSKzFoiYalgwCPXu2y3ijtg68is9M46JKxuZB+dRfTmeQeDBoXnvxZx2ugnkyV+MUMLXpWs1hPb/W/4xkNQY=",
+                None,
+            ),
+        ] {
+            let bytes = BASE64_STANDARD.decode(line).unwrap();
+            assert_eq!(time_of(&bytes[4..]), time);
+        }
+    }
+
+    /// A checkpoint of a public log that four operators have cosigned, each with the key that it publishes.
+    #[test]
+    fn published_cosignatures_verify() {
+        let text = include_str!("../tests/interop/arche2025h1/checkpoint");
+        let policy = include_str!("../tests/interop/arche2025h1/policy");
+        let note = Note::from_bytes(text.as_bytes()).unwrap();
+        let mut verified = 0;
+        for line in policy.lines().filter(|line| line.starts_with("witness ")) {
+            let key = WitnessVerifier::from_text(line.split(' ').nth(2).unwrap()).unwrap();
+            assert!(verifies(&note, &key), "{key}");
+            verified += 1;
+        }
+        assert_eq!(verified, 4);
+    }
+
+    #[test]
+    fn a_cosignature_covers_every_byte_and_its_time() {
+        let key = WitnessKey::generate("witness.example/w1").unwrap();
+        let note = cosign(&key, 1_679_315_147);
+        assert!(verifies(&note, key.verifier()));
+        let bytes = note.to_bytes();
+        for at in 0..bytes.len() {
+            for mask in [1, 0x20, 0x80] {
+                let mut changed = bytes.clone();
+                changed[at] ^= mask;
+                assert!(
+                    Note::from_bytes(&changed).map_or(true, |note| {
+                        // A second spelling of the base64 is refused where notes are read.
+                        note.to_bytes() != changed || !verifies(&note, key.verifier())
+                    }),
+                    "byte {at}"
+                );
+            }
+        }
+        // Extension lines belong to what is signed.
+        let text = [TEXT, b"extension\n"].concat();
+        let (signed, _) = note
+            .verify(&VerifierList::new(vec![Box::new(key.verifier().clone())]))
+            .unwrap();
+        assert!(!verifies(
+            &Note::new(&text, &signed).unwrap(),
+            key.verifier()
+        ));
+        // Another key of the same name, and the same key under another name.
+        let other = WitnessKey::generate("witness.example/w1").unwrap();
+        assert!(!verifies(&note, other.verifier()));
+        let renamed = WitnessVerifier::new("witness.example/w2", key.verifier.public);
+        assert_ne!(renamed.id, key.verifier.id);
+        assert!(!verifies(&note, &renamed));
+    }
+
+    #[test]
+    fn times_end_at_two_to_the_63() {
+        let key = WitnessKey::generate("w").unwrap();
+        for time in [0, 1, MAX_TIME] {
+            assert!(verifies(&cosign(&key, time), key.verifier()), "{time}");
+        }
+        let mut note = Note::new(TEXT, &[]).unwrap();
+        assert!(note.add_sigs(&[&key.at(MAX_TIME + 1)]).is_err());
+        let bytes = [(MAX_TIME + 1).to_be_bytes().as_slice(), &[0; 64]].concat();
+        assert_eq!(time_of(&bytes), None);
+        assert!(!key.verifier().verify(TEXT, &bytes));
+        for length in [0, 7, 8, 64, 71, 73] {
+            assert!(!key.verifier().verify(TEXT, &vec![0; length]));
+        }
+        assert_eq!(timestamp(MAX_TIME), Timestamp::MAX);
+        assert_eq!(timestamp(1_679_315_147).as_second(), 1_679_315_147);
+    }
+
+    #[test]
+    fn keys_have_one_spelling_and_one_type() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("witness.key");
+        let key = WitnessKey::generate("witness.example/w1").unwrap();
+        key.save(&path).unwrap();
+        assert!(key.save(&path).is_err(), "never overwritten");
+        let read = WitnessKey::load(&path).unwrap();
+        assert_eq!(read.verifier(), key.verifier());
+        assert_eq!(read.name(), "witness.example/w1");
+        assert!(!format!("{read:?}").contains("PRIVATE"));
+        let text = key.verifier().to_string();
+        assert_eq!(WitnessVerifier::from_text(&text).unwrap(), *key.verifier());
+        assert_eq!(
+            WitnessVerifier::from_text(&format!("{text}\n")).unwrap(),
+            *key.verifier()
+        );
+        let log = crate::SigningKey::generate("witness.example/w1").unwrap();
+        let (name, rest) = text.split_once('+').unwrap();
+        let (id, public) = rest.split_once('+').unwrap();
+        for bad in [
+            String::new(),
+            "+".into(),
+            "++".into(),
+            log.verifier().to_string(),
+            format!("{name}+{}+{public}", id.to_uppercase()),
+            format!("{name}+{public}"),
+            format!("other+{id}+{public}"),
+            format!("{text}\n\n"),
+            format!(" {text}"),
+            format!("{text}="),
+            text[..text.len() - 4].into(),
+        ] {
+            // An id of digits alone is the same in capitals.
+            assert!(
+                WitnessVerifier::from_text(&bad).is_err() || bad == text,
+                "{bad}"
+            );
+        }
+        let secret = std::fs::read_to_string(&path).unwrap();
+        for bad in [
+            text.clone(),
+            secret.replace("w1", "w2"),
+            format!("{secret}x"),
+        ] {
+            assert!(WitnessKey::from_text(&bad).is_err(), "{bad}");
+        }
+        let log_path = tmp.path().join("log.key");
+        log.save(&log_path).unwrap();
+        let error = WitnessKey::load(&log_path).unwrap_err();
+        assert!(matches!(error, KeyError::WitnessFile { .. }), "{error}");
+        assert!(crate::SigningKey::load(&path).is_err());
+    }
+}
