@@ -8,8 +8,8 @@ use std::{
 };
 
 use privacy_register::{
-    FRAME_PROOF_FORMAT, FrameProof, MAX_ENTRY_SIZE, MAX_PROOF, Proof, ProofError, Record,
-    SignedCheckpoint, VerifierKey,
+    FRAME_PROOF_FORMAT, FrameError, FrameProof, MAX_ENTRY_SIZE, MAX_PROOF, Proof, ProofError,
+    Record, SignedCheckpoint, VerifierKey,
 };
 
 use crate::{
@@ -264,15 +264,19 @@ fn said(
     Ok(())
 }
 
-/// Checks that the frame was let out in the session that `record` closes.
+/// Root and number of the frames that were let out in the session that `record` closes, or up to its segment.
 ///
 /// # Errors
 ///
-/// When the entry has no root of frames, or the frame does not lead to it.
-pub fn check_frame(proof: &FrameProof, record: &Record) -> Result<(), Failure> {
-    let masked = record.entry.anonymisation.as_ref();
-    let Some(masked) = masked.filter(|masked| !masked.proof_root.is_empty()) else {
-        return Err(Failure {
+/// When the entry holds none.
+pub fn frames_of(record: &Record) -> Result<(&str, u64), Failure> {
+    record
+        .entry
+        .anonymisation
+        .as_ref()
+        .filter(|masked| !masked.proof_root.is_empty())
+        .map(|masked| (masked.proof_root.as_str(), masked.frames_total))
+        .ok_or_else(|| Failure {
             en: format!(
                 "entry {} holds no root of frames; give the closing entry of a session whose frames left by an exit gate",
                 record.seq
@@ -281,13 +285,22 @@ pub fn check_frame(proof: &FrameProof, record: &Record) -> Result<(), Failure> {
                 "la mention {} ne porte aucune racine d'images ; donnez la mention de clôture d'une session dont les images sont sorties par une porte de sortie",
                 record.seq
             ),
-        });
-    };
-    proof.check(&masked.proof_root)?;
-    if proof.frames() != masked.frames_total {
-        return Err(privacy_register::FrameError::Count {
+        })
+}
+
+/// Checks that the frame was let out in the session that `record` closes.
+///
+/// # Errors
+///
+/// When the entry has no root of frames, or the frame does not lead to it.
+pub fn check_frame(proof: &FrameProof, record: &Record) -> Result<(), Failure> {
+    let (root, total) = frames_of(record)?;
+    proof.check(root)?;
+    // The way to the root depends on it: another number could make it another frame.
+    if proof.frames() != total {
+        return Err(FrameError::Count {
             found: proof.frames(),
-            expected: masked.frames_total,
+            expected: total,
         }
         .into());
     }

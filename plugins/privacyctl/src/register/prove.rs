@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use privacy_register::{FrameProof, Reader, Record, prove, prove_frame};
+use privacy_register::{FrameProof, Reader, Record, prove, prove_frame_among};
 use privacy_verify::{check_proof, input::Failure, words::Lang};
 
 use crate::{
@@ -82,7 +82,8 @@ fn write(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn frame(path: &Path, k: u64, record: &Record) -> Result<FrameProof, Failure> {
-    let proof = prove_frame(path, k)?;
+    let (_, frames) = check_proof::frames_of(record)?;
+    let proof = prove_frame_among(path, k, frames)?;
     check_proof::check_frame(&proof, record)?;
     Ok(proof)
 }
