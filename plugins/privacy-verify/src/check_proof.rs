@@ -8,14 +8,15 @@ use std::{
 };
 
 use privacy_register::{
-    FRAME_PROOF_FORMAT, FrameError, FrameProof, MAX_ENTRY_SIZE, MAX_PROOF, Proof, ProofError,
-    Record, SignedCheckpoint, VerifierKey,
+    FRAME_PROOF_FORMAT, FrameError, FrameProof, MAX_ENTRY_SIZE, MAX_PROOF, Policy, Proof,
+    ProofError, Record, SignedCheckpoint, VerifierKey,
 };
 
 use crate::{
     describe,
     input::{self, Failure},
     terminal::print,
+    verify,
     words::{Lang, Lines},
 };
 
@@ -32,6 +33,9 @@ pub struct Args {
     /// Verifier key of the register, from somebody you trust.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    /// Policy (C2SP tlog-policy): also check that as many witnesses as it asks for have cosigned.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Also compare the one proven frame with this file of its raw bytes.
     #[arg(long, value_name = "FRAMEFILE")]
     raw: Option<PathBuf>,
@@ -192,6 +196,7 @@ impl Set {
 
 fn check(args: &Args, french: bool) -> Result<String, Failure> {
     let key = VerifierKey::load(&args.key)?;
+    let policy = args.policy.as_deref().map(Policy::load).transpose()?;
     let sets = sets(&args.files)?;
     let frames: usize = sets.iter().map(|set| set.frames.len()).sum();
     if args.raw.is_some() && frames != 1 {
@@ -210,6 +215,10 @@ fn check(args: &Args, french: bool) -> Result<String, Failure> {
         let record = proof.check(&body, &key)?;
         let mut lines = Lines::new(french);
         said(&mut lines, &proof, &record, &key)?;
+        if let Some(policy) = &policy {
+            let witnessed = policy.check_for(proof.checkpoint(), &key)?;
+            verify::witnesses(&mut lines, &witnessed, witnessed.size);
+        }
         for (path, frame) in &set.frames {
             named(path, check_frame(frame, &record))?;
             let (n, of) = (frame.frame().n, frame.frames());

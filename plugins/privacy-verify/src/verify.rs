@@ -117,7 +117,7 @@ impl Found {
 }
 
 /// Adds what witnesses have seen of a register of so many entries.
-fn witnesses(lines: &mut Lines, witnessed: &Witnessed, entries: u64) {
+pub(crate) fn witnesses(lines: &mut Lines, witnessed: &Witnessed, entries: u64) {
     let by: Vec<_> = witnessed
         .by
         .iter()

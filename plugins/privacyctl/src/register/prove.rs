@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use privacy_register::{FrameProof, Reader, Record, prove, prove_frame_among};
+use privacy_register::{
+    FrameProof, ProofError, ReadError, Reader, Record, Register, prove, prove_frame_among,
+};
 use privacy_verify::{check_proof, input::Failure, words::Lang};
 
 use crate::{
@@ -53,7 +55,13 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
 fn write(args: &Args) -> Result<Vec<PathBuf>, Failure> {
     let key = privacy_verify::input::key_of(&args.dir, args.key.as_deref())?;
-    let proof = prove(&args.dir, &key, args.entry)?;
+    let proof = match prove(&args.dir, &key, args.entry) {
+        // It may stand in the journal, under a signature that is no checkpoint yet.
+        Err(ProofError::Read(ReadError::Beyond { .. })) if publish(&args.dir) => {
+            prove(&args.dir, &key, args.entry)?
+        }
+        other => other?,
+    };
     let body = Reader::open(&args.dir)?.body(args.entry)?;
     // Nothing is handed out that would not pass.
     let record = proof.check(&body, &key)?;
@@ -79,6 +87,12 @@ fn write(args: &Args) -> Result<Vec<PathBuf>, Failure> {
         )?;
     }
     Ok(written)
+}
+
+/// Publishes what waits in the register, where its key is at hand. Whether that was done.
+fn publish(dir: &Path) -> bool {
+    dir.join("keys/register.key").exists()
+        && Register::open(dir, None).is_ok_and(|mut register| register.checkpoint().is_ok())
 }
 
 fn frame(path: &Path, k: u64, record: &Record) -> Result<FrameProof, Failure> {
