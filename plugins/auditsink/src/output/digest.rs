@@ -11,10 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 
-use super::intake::Intake;
+use super::intake::{self, Intake};
 
 /// Bytes that the streaming thread and the hash look at, without a copy.
 pub(super) type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -22,6 +21,10 @@ pub(super) type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// Bytes that may wait for the hash. Enough to level out the steps of the disk; a pool of buffers upstream must not
 /// run dry for long.
 const MAX_WAITING: usize = 8 * 1024 * 1024;
+
+/// The thread takes jobs of so many bytes at once: enough that the lock costs nothing, not so many that who waits
+/// for room waits long.
+const BATCH: usize = 512 * 1024;
 
 /// How long small writes may wait for more of them.
 pub(super) const GATHERING: Duration = Duration::from_millis(5);
@@ -63,13 +66,27 @@ pub(super) enum Job {
     Segment(mpsc::Sender<String>),
 }
 
+impl Job {
+    /// Bytes that are to be hashed.
+    fn length(&self) -> usize {
+        match self {
+            Self::Bytes(_, bytes) => (**bytes).as_ref().len(),
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Bytes that are pushed and not yet hashed.
     waiting: usize,
     closed: bool,
     /// The thread has ended.
     gone: bool,
+    /// Who sleeps has to be woken, which is a call of the system; who does not sleep, not.
+    thread_sleeps: bool,
+    writer_sleeps: bool,
 }
 
 /// What goes to the thread. The order of the jobs is that of their arrival.
@@ -92,38 +109,61 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job, without waiting.
+    /// Adds a job, without waiting. It is dropped if nobody is there to do it.
     pub fn push(&self, job: Job) {
         let mut state = self.state();
-        if let Job::Bytes(_, bytes) = &job {
-            state.waiting += (**bytes).as_ref().len();
+        if state.gone {
+            return;
         }
+        state.waiting += job.length();
         state.jobs.push_back(job);
-        self.work.notify_one();
+        if std::mem::take(&mut state.thread_sleeps) {
+            self.work.notify_one();
+        }
     }
 
     /// Waits until the queue takes bytes again. False: nobody is there to take them.
     pub fn wait_for_room(&self) -> bool {
         let mut state = self.state();
-        while state.waiting >= MAX_WAITING && !state.gone {
-            state = self
-                .room
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+        if state.waiting >= MAX_WAITING {
+            // Once it sleeps, it sleeps until there is room for many.
+            while state.waiting > MAX_WAITING / 2 && !state.gone {
+                state.writer_sleeps = true;
+                let waited = self.room.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+            }
         }
         !state.gone
     }
 
-    /// The next job; `None` when the time is up, or there will be none any more.
-    fn next(&self, until: Option<Instant>) -> Next {
+    /// The hash has more to do than the disk.
+    pub fn is_behind(&self) -> bool {
+        self.state().waiting >= MAX_WAITING / 2
+    }
+
+    /// Moves some jobs to `jobs`, which is empty, after so many bytes were hashed since the last call. Waits for
+    /// some, at most until `until`.
+    fn next(&self, jobs: &mut VecDeque<Job>, hashed: usize, until: Option<Instant>) -> Next {
         let mut state = self.state();
+        state.waiting -= hashed;
+        if state.waiting <= MAX_WAITING / 2 && std::mem::take(&mut state.writer_sleeps) {
+            self.room.notify_all();
+        }
         loop {
             if state.closed {
                 return Next::End;
             }
-            if let Some(job) = state.jobs.pop_front() {
-                return Next::Job(job);
+            if !state.jobs.is_empty() {
+                let mut length = 0;
+                while length < BATCH
+                    && let Some(job) = state.jobs.pop_front()
+                {
+                    length += job.length();
+                    jobs.push_back(job);
+                }
+                return Next::Jobs;
             }
+            state.thread_sleeps = true;
             state = match until {
                 None => self
                     .work
@@ -132,6 +172,7 @@ impl Queue {
                 Some(until) => {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
+                        state.thread_sleeps = false;
                         return Next::TimeIsUp;
                     }
                     let waited = self.work.wait_timeout(state, left);
@@ -140,19 +181,10 @@ impl Queue {
             };
         }
     }
-
-    fn done(&self, bytes: usize) {
-        let mut state = self.state();
-        let was_full = state.waiting >= MAX_WAITING;
-        state.waiting -= bytes;
-        if was_full && state.waiting < MAX_WAITING {
-            self.room.notify_all();
-        }
-    }
 }
 
 enum Next {
-    Job(Job),
+    Jobs,
     TimeIsUp,
     End,
 }
@@ -207,14 +239,8 @@ impl Hasher {
 
     fn ask<T>(&self, question: impl FnOnce(mpsc::Sender<T>) -> Job) -> Option<T> {
         let (answer, answered) = mpsc::channel();
-        {
-            let mut state = self.queue.state();
-            if state.gone {
-                return None;
-            }
-            state.jobs.push_back(question(answer));
-            self.queue.work.notify_one();
-        }
+        // Who is gone drops the question, and with it the other end.
+        self.queue.push(question(answer));
         answered.recv().ok()
     }
 }
@@ -239,59 +265,82 @@ enum Since {
 
 fn work(queue: &Queue) {
     let _gone = Gone(queue);
-    let (mut stream, mut file) = (Sha256::new(), Sha256::new());
-    // Runs without segments do not pay for a second hash.
-    let mut since = Since::Begin;
+    let mut hashes = Hashes {
+        stream: Sha256::new(),
+        file: Sha256::new(),
+        since: Since::Begin,
+    };
     let mut gathering: Option<(Instant, Weak<Mutex<Intake>>)> = None;
+    let mut jobs = VecDeque::new();
+    let mut hashed = 0;
     loop {
         let until = gathering.as_ref().map(|(until, _)| *until);
-        match queue.next(until) {
+        match queue.next(&mut jobs, std::mem::take(&mut hashed), until) {
             Next::End => return,
             Next::TimeIsUp => {
                 // A failure stays with the bytes, and comes out at the next call.
                 if let Some(intake) = gathering.take().and_then(|(_, intake)| intake.upgrade()) {
-                    let _ = super::intake::lock(&intake).flush();
+                    let _ = intake::lock(&intake).flush();
                 }
             }
-            Next::Job(Job::Bytes(kind, bytes)) => {
+            Next::Jobs => {
+                for job in jobs.drain(..) {
+                    match job {
+                        Job::Gathering(intake) => {
+                            gathering = Some((Instant::now() + GATHERING, intake));
+                        }
+                        job => hashed += hashes.work(job),
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Hashes {
+    stream: Sha256,
+    file: Sha256,
+    /// Runs without segments do not pay for a second hash of the stream.
+    since: Since,
+}
+
+impl Hashes {
+    /// Does a job. Returns how many bytes were hashed.
+    fn work(&mut self, job: Job) -> usize {
+        match job {
+            Job::Bytes(kind, bytes) => {
                 let slice = (*bytes).as_ref();
                 match kind {
-                    Kind::File => file.update(slice),
+                    Kind::File => self.file.update(slice),
                     Kind::Stream => {
-                        stream.update(slice);
-                        if let Since::Segment(hash) = &mut since {
+                        self.stream.update(slice);
+                        if let Since::Segment(hash) = &mut self.since {
                             hash.update(slice);
                         }
                     }
                 }
-                let length = slice.len();
-                drop(bytes);
-                queue.done(length);
+                return slice.len();
             }
-            Next::Job(Job::WriteBack { file, from, length }) => {
-                // Linux begins to write what of it waits in memory, and does not wait until it has. A file system
-                // that does not know it writes later.
-                let _ = fadvise(&*file, from, Some(length), Advice::DontNeed);
-            }
-            Next::Job(Job::Gathering(intake)) => {
-                gathering = Some((Instant::now() + GATHERING, intake));
-            }
-            Next::Job(Job::Restart) => file = Sha256::new(),
-            Next::Job(Job::Digests(answer)) => {
+            Job::WriteBack { file, from, length } => intake::write_back(&file, from, length),
+            Job::Restart => self.file = Sha256::new(),
+            Job::Digests(answer) => {
                 // Who asked may have gone.
                 let _ = answer.send(Digests {
-                    stream: hex::encode(stream.clone().finalize()),
-                    file: hex::encode(file.clone().finalize()),
+                    stream: hex::encode(self.stream.clone().finalize()),
+                    file: hex::encode(self.file.clone().finalize()),
                 });
             }
-            Next::Job(Job::Segment(answer)) => {
+            Job::Segment(answer) => {
                 let next = Since::Segment(Sha256::new());
-                let hash = match std::mem::replace(&mut since, next) {
-                    Since::Begin => stream.clone(),
+                let hash = match std::mem::replace(&mut self.since, next) {
+                    Since::Begin => self.stream.clone(),
                     Since::Segment(hash) => hash,
                 };
                 let _ = answer.send(hex::encode(hash.finalize()));
             }
+            // The thread's own affair.
+            Job::Gathering(_) => {}
         }
+        0
     }
 }

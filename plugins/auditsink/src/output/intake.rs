@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::{Advice, fadvise};
+
 use super::{
     digest::{Bytes, GATHERING, Job, Kind, Queue},
     seal::Seal,
@@ -32,6 +34,12 @@ const PAGE: u64 = 64 * 1024;
 /// A panic while it was held can only have come from a hash, which leaves it whole.
 pub(super) fn lock(intake: &Mutex<Intake>) -> MutexGuard<'_, Intake> {
     intake.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Linux begins to write what of this part waits in memory, and does not wait until it has. A file system that does
+/// not know it writes later.
+pub(super) fn write_back(file: &File, from: u64, length: NonZeroU64) {
+    let _ = fadvise(file, from, Some(length), Advice::DontNeed);
 }
 
 /// Bytes that the file has not taken yet.
@@ -236,7 +244,12 @@ impl Intake {
             && let Some(file) = self.file.clone()
         {
             let from = self.begun;
-            self.queue.push(Job::WriteBack { file, from, length });
+            // It costs time: of whoever has some. A camera's thread is not kept, and a hash that is behind is not
+            // either.
+            match self.queue.is_behind() {
+                true => write_back(&file, from, length),
+                false => self.queue.push(Job::WriteBack { file, from, length }),
+            }
             self.begun = end;
             self.begun_at = Instant::now();
         }
