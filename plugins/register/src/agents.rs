@@ -304,9 +304,10 @@ impl AgentTable {
             _ => Path::new("."),
         };
         let parent = fs::canonicalize(parent).map_err(|e| self.io(e))?;
-        let register = parent
-            .ancestors()
-            .find(|dir| dir.join(files::CHECKPOINT).is_file() && dir.join("tile").is_dir());
+        let register = parent.ancestors().find(|dir| {
+            dir.join(files::CHECKPOINT).is_file()
+                && (dir.join("tile").is_dir() || dir.join(files::PUBLIC_KEY).is_file())
+        });
         match register {
             Some(register) => Err(AgentError::Inside {
                 path: self.path.clone(),

@@ -8,6 +8,7 @@
 //! checkpoint               signed tree head (C2SP tlog-checkpoint, Ed25519)
 //! tile/entries/000.p/3     the entries: JSON, each behind a 16-bit big-endian length
 //! tile/0/000.p/3           their RFC 6962 leaf hashes, 256 to a tile; tile/1/… hashes those tiles
+//! witnessed                last checkpoint with the cosignatures of witnesses, if there are any
 //! register.pub             key that verifies the checkpoint
 //! keys/register.key        key that signs it, mode 0600: not to be served or copied
 //! lock                     empty; whoever writes holds it
@@ -42,7 +43,8 @@
 //!
 //! What it shows and what it cannot show: whoever changes, removes or reorders an entry is found out by
 //! [`verify`], which names the entry. Whoever holds the signing key *and* the directory can write a new
-//! history; only a copy of an earlier checkpoint kept elsewhere reveals that ([`verify_since`]).
+//! history; only a copy of an earlier checkpoint kept elsewhere reveals that
+//! ([`verify_since`]), or one that was cosigned by [`witness`]es, who keep it ([`verify_witnessed`]).
 #![forbid(unsafe_code)]
 
 mod agents;

@@ -297,6 +297,27 @@ fn a_restored_old_copy_is_named() {
         "{error}"
     );
     assert!(error.to_string().contains("ancienne copie"));
+    // Another witness, which knows nothing, is not even asked where the cosignature of the first tells.
+    fs::copy(town.dir().join(WITNESSED), old.join(WITNESSED)).unwrap();
+    let other = WitnessKey::generate("witness.example/w2").unwrap();
+    let error = submit_through(
+        |_| panic!("asked the witness"),
+        &old,
+        &town.key,
+        other.verifier(),
+    )
+    .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SubmitError::Behind {
+                size: 3,
+                known: 6,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 /// Statuses of the specification, in the order in which it states its checks.

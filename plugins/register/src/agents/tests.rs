@@ -115,16 +115,7 @@ fn a_table_that_others_can_read_is_refused() {
 fn a_table_within_a_register_is_refused() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("register");
-    let mut register = crate::Register::init(&dir, "gst-privacy/test").unwrap();
-    let mut entry = crate::Entry::new(crate::Operation::Consult);
-    entry.purpose_id = "p".into();
-    entry.motif = "m".into();
-    entry.agent = Some(crate::Agent {
-        id: "a-0417".into(),
-        ..Default::default()
-    });
-    register.append(&entry).unwrap();
-    drop(register);
+    drop(crate::Register::init(&dir, "gst-privacy/test").unwrap());
     for path in [dir.join("agents.toml"), dir.join("keys/agents.toml")] {
         let error = AgentTable::create(&path).unwrap_err();
         assert!(matches!(error, AgentError::Inside { .. }), "{error}");

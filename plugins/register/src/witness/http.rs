@@ -29,7 +29,7 @@ pub fn submit(
     timeout: Duration,
 ) -> Result<Cosigned, SubmitError> {
     let target = target(url)?;
-    let end = Instant::now() + timeout;
+    let begun = Instant::now();
     // Named here, because what ureq would choose is not compiled in.
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
@@ -50,7 +50,7 @@ pub fn submit(
             witness: witness.name().into(),
             why,
         };
-        let left = end.saturating_duration_since(Instant::now());
+        let left = timeout.saturating_sub(begun.elapsed());
         if left.is_zero() {
             return Err(unreachable(format!("no answer within {timeout:?}")));
         }

@@ -3,9 +3,13 @@
 //! [C2SP tlog-witness](https://c2sp.org/tlog-witness) protocol.
 //!
 //! Whoever holds the key of a register *and* its directory can write a new history, and no look at the directory
-//! tells. A witness has seen the old one. [`WitnessState`] is the witness: plain files and no network, so any HTTP
+//! tells. A witness has seen the old one. It learns the name of the register, how many entries it has and when, and
+//! nothing of what is in them. [`WitnessState`] is the witness: plain files and no network, so any HTTP
 //! server can stand before it. [`submit_through`] is the other side; `submit` sends over HTTP (Cargo feature
 //! `witness-client`).
+//!
+//! The state of a witness must not be restored from an old copy while its key is in use: it would not know what it
+//! has cosigned since.
 
 #[cfg(feature = "witness-client")]
 mod http;

@@ -243,10 +243,15 @@ impl WitnessState {
         }
         // Each cosignature says "the largest that I have seen as of now".
         let time = u64::try_from(now.as_second()).unwrap_or(0);
-        if time == 0 || last.is_some_and(|last| time < last.time) {
+        let before = last.map_or(1, |last| last.time);
+        if time < before {
+            let before = cosignature::timestamp(before);
             return Answer::new(
                 503,
-                "the clock of the witness is behind its last cosignature\n",
+                format!(
+                    "the clock of the witness says {now}, which is before its last cosignature ({before}): set it \
+                     right; if that one was too late, retire the key (horloge du témoin en retard)\n"
+                ),
             );
         }
 
@@ -344,4 +349,36 @@ fn hash_of(origin: &str) -> String {
 /// Path of the last checkpoint below the state.
 fn relative(origin_hash: &str) -> String {
     format!("logs/{origin_hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SigningKey;
+    use crate::checkpoint::SignedCheckpoint;
+
+    #[test]
+    fn a_clock_set_back_stops_the_witness() {
+        let tmp = tempfile::tempdir().unwrap();
+        let log = SigningKey::generate("gst-privacy/test").unwrap();
+        let key = WitnessKey::generate("witness.example/w1").unwrap();
+        let dir = tmp.path().join("state");
+        WitnessState::init(&dir, &key).unwrap();
+        let witness = WitnessState::open(&dir, key, &[log.verifier().clone()]).unwrap();
+        let signed = SignedCheckpoint::sign(&log, 1, Hash([7; 32])).unwrap();
+        let at = |old, second| {
+            let now = Timestamp::from_second(second).unwrap();
+            let answer = witness.add_checkpoint_at(&Request::write(old, &[], signed.bytes()), now);
+            (answer.status, String::from_utf8(answer.body).unwrap())
+        };
+        assert_eq!(at(0, -1).0, 503);
+        assert_eq!(at(0, 0).0, 503);
+        assert_eq!(at(0, 1_700_000_000).0, 200);
+        // The same second is no step back.
+        assert_eq!(at(1, 1_700_000_000).0, 200);
+        let (status, text) = at(1, 1_699_999_999);
+        assert_eq!(status, 503);
+        assert!(text.contains("2023-11-14T22:13:20Z"), "{text}");
+        assert_eq!(at(1, 1_700_000_001).0, 200);
+    }
 }

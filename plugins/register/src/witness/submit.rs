@@ -112,16 +112,16 @@ pub enum SubmitError {
         /// Entries of the tree that both have, and that differs.
         size: u64,
     },
-    /// The witness has cosigned more than there is.
+    /// More was cosigned than there is.
     #[error(
-        "the register holds {size} entries, and the witness {witness} has cosigned {known} under the same key: entries are missing since entry {size}. Either an old copy was restored, or a second host writes with the same key. Stop writing, find the directory with all {known} entries, run privacyctl register verify there, and tell whoever controls the register (le registre contient {size} mentions, le témoin {witness} en a cosigné {known} : une ancienne copie a été restaurée, ou un second hôte utilise la même clé ; arrêtez les écritures, retrouvez le dossier complet et prévenez le responsable du contrôle)"
+        "the register holds {size} entries, and {known} were cosigned under the same key, as the witness {witness} or the file \"witnessed\" shows: entries are missing since entry {size}. Either an old copy was restored, or a second host writes with the same key. Stop writing, find the directory with all {known} entries, run privacyctl register verify there, and tell whoever controls the register (le registre contient {size} mentions, mais {known} ont été cosignées : une ancienne copie a été restaurée, ou un second hôte utilise la même clé ; arrêtez les écritures, retrouvez le dossier complet et prévenez le responsable du contrôle)"
     )]
     Behind {
         /// Name of the witness.
         witness: String,
         /// Entries of the register.
         size: u64,
-        /// Entries that the witness has cosigned.
+        /// Entries that were cosigned.
         known: u64,
     },
     /// The register grows faster than the witness answers.
@@ -181,11 +181,13 @@ pub fn submit_through(
         // Read anew each time: others append meanwhile.
         let checkpoint = read_checkpoint(dir, key)?;
         let size = checkpoint.size();
-        if old > size {
+        // What was cosigned was published before, whoever has cosigned it.
+        let known = kept.as_ref().map_or(old, |(kept, _)| kept.size().max(old));
+        if known > size {
             return Err(SubmitError::Behind {
                 witness: name(),
                 size,
-                known: old,
+                known,
             });
         }
         let proof = match old {
