@@ -4,8 +4,8 @@
 use std::{fs, path::Path};
 
 use privacy_register::{
-    Agent, Entry, Operation, Policy, PolicyError, Register, SigningKey, VerifierKey, WitnessKey,
-    WitnessVerifier, WitnessedError, verify_witnessed,
+    Agent, Entry, Operation, Policy, PolicyError, Register, SignedCheckpoint, SigningKey,
+    VerifierKey, WitnessKey, WitnessVerifier, WitnessedError, verify_witnessed,
     witness::{
         Answer, MAX_REQUEST, SIZE_TYPE, SubmitError, WITNESSED, WitnessState, submit_through,
     },
@@ -245,6 +245,16 @@ fn a_fork_is_refused_and_named() {
         );
         assert!(!twin.join(WITNESSED).exists());
     }
+    // The witness has kept what the second host has signed.
+    let refused: Vec<_> = fs::read_dir(town.tmp.path().join("witness/refused"))
+        .unwrap()
+        .map(|item| fs::read(item.unwrap().path()).unwrap())
+        .map(|note| SignedCheckpoint::verify(&note, &town.key).unwrap().size())
+        .collect();
+    assert!(
+        refused.contains(&7) && refused.contains(&307),
+        "{refused:?}"
+    );
     // The first host goes on as if nothing had been.
     town.grow(1);
     assert_eq!(town.submit().unwrap(), 8);

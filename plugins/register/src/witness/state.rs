@@ -6,6 +6,8 @@
 //! lock                 empty; whoever answers a request holds it
 //! logs/<SHA-256>       last checkpoint of the log whose origin has that hash, with the signature of the
 //!                      log and the cosignature of the witness
+//! refused/<SHA-256>    checkpoints that a log has signed and that do not continue its last one: evidence, and
+//!                      no more than 100 of them
 //! ```
 //!
 //! The last checkpoint is on the disk before its cosignature leaves, so a crash at any point leaves at most a
@@ -21,11 +23,11 @@ use std::{
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use signed_note::{Note, VerifierList};
+use signed_note::{Note, Signature, VerifierList};
 use tlog_tiles::{EMPTY_HASH, Hash, check_tree};
 
 use super::{
-    Answer,
+    Answer, SIZE_TYPE,
     request::{MAX_REQUEST, Request, read_note},
 };
 use crate::{
@@ -38,6 +40,9 @@ use crate::{
 const MARKER: &str = "witness";
 /// How long a request waits for others.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where checkpoints that were refused are kept, and how many.
+const REFUSED: &str = "refused";
+const MAX_REFUSED: usize = 100;
 
 /// A witness: its key, the logs that it cosigns for, and the directory of what it has cosigned.
 #[derive(Debug)]
@@ -239,6 +244,10 @@ impl WitnessState {
             return Answer::new(500, "the witness cannot read its state\n");
         };
         if let Some(refusal) = judge(&request, last.as_ref()) {
+            // An old size that is not known says nothing about the tree.
+            if refusal.content_type != SIZE_TYPE {
+                self.keep_refused(request.note.text(), &signatures);
+            }
             return refusal;
         }
         // Each cosignature says "the largest that I have seen as of now".
@@ -290,6 +299,18 @@ impl WitnessState {
             (Ok(Some(_)), Ok(Some(note))) => Answer::new(200, note),
             (Ok(None), _) => none(),
             _ => Answer::new(500, "the witness cannot read its state\n"),
+        }
+    }
+
+    /// Keeps what a log has signed beside what it had signed before. That it cannot be kept changes no answer.
+    fn keep_refused(&self, text: &[u8], signatures: &[Signature]) {
+        let name = format!("{REFUSED}/{}", hex::encode(Sha256::digest(text)));
+        let kept = fs::read_dir(self.dir.join(REFUSED)).map_or(0, Iterator::count);
+        if kept >= MAX_REFUSED || self.dir.join(&name).exists() {
+            return;
+        }
+        if let Ok(note) = Note::new(text, signatures) {
+            let _ = files::write_durable(&self.dir, &name, &note.to_bytes());
         }
     }
 
