@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use privacy_register::{Entry, Proof, Reader, Record, SignedCheckpoint, VerifierKey, prove};
+use privacy_register::{
+    Entry, ProofError, ReadError, Reader, Record, SignedCheckpoint, VerifierKey, prove, verify,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -156,14 +158,35 @@ fn not_in_it(file: &Path, sha256: &str, key: &VerifierKey, size: u64, erased: u6
 /// An entry that is proven to stand in the register.
 struct Proven {
     record: Record,
-    proof: Proof,
+    /// Entries under the signature that proves it.
+    among: u64,
 }
 
 impl Proven {
     fn of(dir: &Path, reader: &Reader, key: &VerifierKey, index: u64) -> Result<Self, Failure> {
-        let proof = prove(dir, key, index)?;
-        let record = proof.check(&reader.body(index)?, key)?;
-        Ok(Self { record, proof })
+        let body = reader.body(index)?;
+        match prove(dir, key, index) {
+            Ok(proof) => {
+                let record = proof.check(&body, key)?;
+                let checkpoint =
+                    SignedCheckpoint::verify(proof.checkpoint(), key).map_err(ProofError::from)?;
+                Ok(Self {
+                    record,
+                    among: checkpoint.size(),
+                })
+            }
+            // In the journal, where no tile leads to it: the whole register is verified then, and with it the
+            // signature over the journal.
+            Err(ProofError::Read(ReadError::Beyond { .. })) if index < reader.size() => {
+                let report = verify(dir, key)?;
+                let record = Record::from_bytes(&body).map_err(ProofError::from)?;
+                Ok(Self {
+                    record,
+                    among: report.entries,
+                })
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     fn describe(
@@ -219,15 +242,13 @@ impl Proven {
         // What was asked for stands in the opening entry; the closing one repeats what it needs.
         let asked = opened.as_ref().map_or(entry, |o| &o.record.entry);
         describe::who_and_why(lines, asked);
-        let checkpoint = SignedCheckpoint::verify(self.proof.checkpoint(), key)
-            .map_err(privacy_register::ProofError::from)?;
         let numbers = match &opened {
             Some(o) => format!("{}, {}", o.record.seq, self.record.seq),
             None => self.record.seq.to_string(),
         };
         let text = lines.pick(
-            format!("{numbers}, proven among {} signed", checkpoint.size()),
-            format!("{numbers}, prouvées parmi {} signées", checkpoint.size()),
+            format!("{numbers}, proven among {} signed", self.among),
+            format!("{numbers}, prouvées parmi {} signées", self.among),
         );
         lines.add("entries", "mentions", &text);
         Ok(())
