@@ -118,15 +118,21 @@ impl Intake {
         self.sealed
     }
 
+    /// Whether bytes can be taken in: nothing waits any more, and there is no end yet.
+    pub fn ready(&mut self) -> io::Result<()> {
+        self.drain()?;
+        match self.ended {
+            true => Err(io::Error::other("the file has its end already")),
+            false => Ok(()),
+        }
+    }
+
     /// Takes in bytes that are to be copied if they are small, and else are there to be kept.
     pub fn take<B: AsRef<[u8]>>(
         &mut self,
         bytes: B,
         keep: impl FnOnce(B) -> Bytes,
     ) -> io::Result<()> {
-        if self.ended {
-            return Err(io::Error::other("the file has its end already"));
-        }
         let slice = bytes.as_ref();
         if slice.len() >= SMALL {
             self.pass_gathered()?;

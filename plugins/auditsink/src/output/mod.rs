@@ -233,7 +233,7 @@ impl Output {
             return Err(OutputError::Hash("its thread has ended".into()));
         }
         let mut intake = intake::lock(&self.intake);
-        let taken = intake.drain().and_then(|()| {
+        let taken = intake.ready().and_then(|()| {
             self.arrived += length;
             self.position += length;
             intake.take(bytes, keep)

@@ -82,16 +82,19 @@ impl Recipients {
         if text.is_empty() {
             return Err(RecipientError::Empty("\"\"".into()));
         }
-        // Nobody gives a file of keys such a name by chance; ./age1 is a path all the same.
-        if looks_like("age1", text) || looks_like("age-", text) {
+        // Nobody gives a file such a name by chance; ./age1 is a path all the same.
+        if text
+            .get(..4)
+            .is_some_and(|start| start.eq_ignore_ascii_case("age1"))
+        {
             let keys = text.split(',').map(str::trim);
             let keys = keys.filter(|key| !key.is_empty()).enumerate();
             return Self::collect(keys.map(|(i, key)| (format!("key {}", i + 1), key)), || {
                 "the list of keys".into()
             });
         }
-        // What is no path either is a key that was mistyped: a secret one is not to be quoted.
-        if text.to_ascii_uppercase().contains("AGE-SECRET-KEY-") {
+        // What is no path either is quoted by the error.
+        if is_secret(text) {
             return Err(RecipientError::Secret("the value".into()));
         }
         let lines = read(Path::new(text)).map_err(|source| RecipientError::Read {
@@ -112,7 +115,7 @@ impl Recipients {
     ) -> Result<Self, RecipientError> {
         let mut found = Vec::new();
         for (place, key) in keys {
-            if key.to_ascii_uppercase().contains("AGE-SECRET-KEY-") {
+            if is_secret(key) {
                 return Err(RecipientError::Secret(place));
             }
             let Ok(recipient) = key.parse::<x25519::Recipient>() else {
@@ -143,9 +146,10 @@ impl Recipients {
     }
 }
 
-fn looks_like(prefix: &str, text: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+/// Whether there is a secret key in it, mistyped as it may be, or what leads a plugin to one.
+fn is_secret(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    text.contains("AGE-SECRET-KEY") || text.contains("AGE-PLUGIN-")
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -286,6 +286,48 @@ fn a_disk_that_comes_back_misses_nothing() {
     }
 }
 
+/// Runs itself again under a limit that stops a file in the middle of a write, as a disk does that fills up.
+#[test]
+fn a_write_that_stops_in_the_middle_is_continued_there() {
+    const CHILD: &str = "AUDITSINK_TEST_UNDER_LIMIT";
+    if std::env::var_os(CHILD).is_none() {
+        let name = thread::current().name().unwrap().to_owned();
+        // The signal that goes with the limit is ignored by whoever is started like this.
+        let run = Command::new("sh")
+            .args([
+                "-c",
+                r#"trap '' XFSZ; ulimit -S -f 300; exec "$0" --exact "$1""#,
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .arg(name)
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let tmp = tempfile::tempdir().unwrap();
+    let location = tmp.path().join("piece");
+    let source = noise(2_000_000);
+    let mut output = clear(&location);
+    // The limit counts blocks of 512 or 1024 bytes.
+    assert!(output.write(&source[..1_000_000]).is_err());
+    assert!(output.retry().is_err());
+    let before = fs::metadata(hidden(&output)).unwrap().len();
+    assert!((1..1_000_000).contains(&before), "{before}");
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, raised).unwrap();
+    output.retry().unwrap();
+    output.write(&source[1_000_000..]).unwrap();
+    assert_eq!(output.finish().unwrap().sha256, sha256(&source));
+    assert!(fs::read(&location).unwrap() == source);
+}
+
 #[test]
 fn a_folder_that_goes_away_is_said() {
     let tmp = tempfile::tempdir().unwrap();
@@ -494,6 +536,8 @@ fn keys_that_cannot_be_used_are_refused_with_the_reason() {
         (String::new(), "names no recipient"),
         ("age1,".into(), "key 1 is not"),
         (many(MAX_RECIPIENTS + 1), "at most 32"),
+        ("age-plugin-yubikey-1QQPZRY".into(), "holds a secret key"),
+        ("age-keys.txt".into(), "path of a file"),
         ("/nowhere/keys".into(), "path of a file"),
         ("/dev/zero".into(), "not a file"),
         ("/".into(), "not a file"),
