@@ -191,6 +191,8 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -212,6 +214,88 @@ mod tests {
             assert!(rename(&from, &tmp.path().join("other")).is_err());
             assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 1);
         }
+    }
+
+    fn name_beside_another() {
+        let tmp = tempfile::tempdir().unwrap();
+        let location = tmp.path().join("piece");
+        let (mut target, _) = Target::create(&location, "t").unwrap();
+        fs::write(&location, b"mine").unwrap();
+        let error = target.name().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&location).unwrap(), b"mine");
+        fs::remove_file(&location).unwrap();
+        target.name().unwrap();
+        assert_eq!(fs::read(&location).unwrap(), b"");
+        target.unname().unwrap();
+        assert!(!location.exists());
+        assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_the_flag_is_not_known_a_second_name_serves() {
+        with_failing(
+            &["renameat2:error=EINVAL"],
+            "where_the_flag_is_not_known_a_second_name_serves",
+            name_beside_another,
+        );
+    }
+
+    #[test]
+    fn where_there_are_no_second_names_either_an_empty_file_serves() {
+        with_failing(
+            &["renameat2:error=EINVAL", "link,linkat:error=EPERM"],
+            "where_there_are_no_second_names_either_an_empty_file_serves",
+            name_beside_another,
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_not_durable_is_taken_back() {
+        // The first one is that of the folder, when the file has its name.
+        with_failing(
+            &["fsync:error=EIO:when=1"],
+            "a_name_that_is_not_durable_is_taken_back",
+            || {
+                let tmp = tempfile::tempdir().unwrap();
+                let location = tmp.path().join("piece");
+                let (mut target, _) = Target::create(&location, "t").unwrap();
+                assert!(target.name().is_err());
+                assert!(!target.named && !location.exists());
+                target.name().unwrap();
+                assert!(target.named && location.exists());
+            },
+        );
+    }
+
+    /// Runs the test `name` again in a process whose calls of the system fail as `calls` say, and does `work` there.
+    fn with_failing(calls: &[&str], name: &str, work: impl FnOnce()) {
+        const CHILD: &str = "AUDITSINK_TEST_WITH_FAILING_CALLS";
+        if std::env::var_os(CHILD).is_some() {
+            return work();
+        }
+        let strace = || {
+            let mut strace = Command::new("strace");
+            strace.args(["-f", "-qq", "-o", "/dev/null"]);
+            strace
+        };
+        let tried = strace().arg("true").output();
+        if !tried.is_ok_and(|output| output.status.success()) {
+            let missing = "strace is missing or may not trace, run: apt-get install strace";
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
+            eprintln!("SKIPPED {name}: {missing}");
+            return;
+        }
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let run = strace()
+            .args(calls.iter().map(|call| format!("--inject={call}")))
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("{module}::{name}")])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && text.contains("1 passed"), "{text}");
     }
 
     #[test]
