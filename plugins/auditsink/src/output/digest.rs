@@ -26,7 +26,7 @@ const MAX_WAITING: usize = 8 * 1024 * 1024;
 /// for room waits long.
 const BATCH: usize = 512 * 1024;
 
-/// How long small writes may wait for more of them.
+/// How long bytes may wait for more of them.
 pub(super) const GATHERING: Duration = Duration::from_millis(5);
 
 /// Which hash bytes belong to.
@@ -56,7 +56,7 @@ pub(super) enum Job {
         from: u64,
         length: NonZeroU64,
     },
-    /// Small writes began to gather.
+    /// Bytes began to wait for more of them.
     Gathering(Weak<Mutex<Intake>>),
     /// [`Kind::File`] begins anew.
     Restart,

@@ -1,28 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bytes on their way: gathered where they are small, encrypted where they are to be, handed to the hash and to the
-//! disk.
+//! Bytes on their way: copied together where they are small, encrypted where they are to be, handed to the hash and,
+//! many at once, to the file.
 
 use std::{
     collections::VecDeque,
     fs::File,
-    io,
+    io::{self, IoSlice},
     num::NonZeroU64,
-    os::unix::fs::FileExt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use rustix::fs::{Advice, fadvise};
+use rustix::{
+    fs::{Advice, fadvise},
+    io::pwritev,
+};
 
 use super::{
     digest::{Bytes, GATHERING, Job, Kind, Queue},
     seal::Seal,
 };
 
-/// Writes shorter than this are copied together: what a call of the system costs would weigh more than the copy.
+/// Bytes shorter than this are copied together: to keep each would cost more than the copy.
 const SMALL: usize = 16 * 1024;
-/// So many bytes are gathered at most.
-const GATHERED: usize = 64 * 1024;
+/// So many bytes are copied together at most.
+const COPIED: usize = 64 * 1024;
+/// So many bytes go to the file in one call: the pages that the system makes for them are the larger.
+const TOGETHER: usize = 512 * 1024;
+/// And so many parts of them: fewer than any system refuses.
+const PARTS: usize = 256;
 /// The disk is told to begin once so much has come together…
 const STEP: u64 = 8 * 1024 * 1024;
 /// … or after so long, so that little is left to do at the end.
@@ -42,7 +48,7 @@ pub(super) fn write_back(file: &File, from: u64, length: NonZeroU64) {
     let _ = fadvise(file, from, Some(length), Advice::DontNeed);
 }
 
-/// Bytes that the file has not taken yet.
+/// Bytes that are on their way to the file.
 struct Waiting {
     bytes: Bytes,
     taken: usize,
@@ -54,17 +60,22 @@ pub(super) struct Intake {
     queue: Arc<Queue>,
     file: Option<Arc<File>>,
     seal: Option<Seal>,
-    /// Small writes that came together.
-    gathered: Vec<u8>,
-    /// What a disk that failed has not taken. Everything else has to wait behind it.
+    /// Small ones that were copied together.
+    copied: Vec<u8>,
+    /// What is to be written next, and its length.
     waiting: VecDeque<Waiting>,
+    length: usize,
+    /// The file did not take it: everything else stays outside until it does.
+    failed: bool,
+    /// The other thread was told that something waits.
+    told: bool,
     /// Where the next byte goes that leaves here.
     position: u64,
     /// Bytes that left here for the file.
     written: u64,
     /// Bytes that the encryption has given.
     sealed: u64,
-    /// When small writes were last passed on.
+    /// When something was last written.
     flushed: Option<Instant>,
     /// Up to where the disk was told to begin.
     begun: u64,
@@ -89,8 +100,11 @@ impl Intake {
                 queue,
                 file: file.map(Arc::new),
                 seal,
-                gathered: Vec::new(),
+                copied: Vec::new(),
                 waiting: VecDeque::new(),
+                length: 0,
+                failed: false,
+                told: false,
                 position: 0,
                 written: 0,
                 sealed: 0,
@@ -118,9 +132,11 @@ impl Intake {
         self.sealed
     }
 
-    /// Whether bytes can be taken in: nothing waits any more, and there is no end yet.
+    /// Whether bytes can be taken in: the file takes what came before, and has no end yet.
     pub fn ready(&mut self) -> io::Result<()> {
-        self.drain()?;
+        if self.failed {
+            self.flush()?;
+        }
         match self.ended {
             true => Err(io::Error::other("the file has its end already")),
             false => Ok(()),
@@ -135,45 +151,49 @@ impl Intake {
     ) -> io::Result<()> {
         let slice = bytes.as_ref();
         if slice.len() >= SMALL {
-            self.pass_gathered()?;
+            self.pass_copied()?;
             self.pass(keep(bytes))?;
-            return self.drain();
-        }
-        if self.gathered.len() + slice.len() > GATHERED {
-            self.pass_gathered()?;
-        }
-        let first = self.gathered.is_empty();
-        if first {
-            self.gathered.reserve(GATHERED);
-        }
-        self.gathered.extend_from_slice(slice);
-        if self.file.is_some() {
-            // Writes that come at the pace of a camera do not wait for each other; those that follow closely do,
-            // and if none follows, the other thread writes them.
-            let now = Instant::now();
-            if self.flushed.is_none_or(|at| now - at >= GATHERING) {
-                self.flushed = Some(now);
-                self.pass_gathered()?;
-            } else if first {
-                self.queue.push(Job::Gathering(self.this.clone()));
+        } else {
+            if self.copied.len() + slice.len() > COPIED {
+                self.pass_copied()?;
             }
+            if self.copied.is_empty() {
+                self.copied.reserve(COPIED);
+            }
+            self.copied.extend_from_slice(slice);
         }
-        self.drain()
-    }
-
-    /// Hands on what has gathered, and writes it.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.flushed = Some(Instant::now());
-        self.pass_gathered()?;
-        self.drain()
-    }
-
-    fn pass_gathered(&mut self) -> io::Result<()> {
-        if self.gathered.is_empty() {
+        if self.file.is_none() {
             return Ok(());
         }
-        let gathered = std::mem::take(&mut self.gathered);
-        self.pass(Arc::new(gathered))
+        // What comes at the pace of a camera does not wait for each other; what follows closely does, until it is
+        // much. If nothing follows, the other thread writes it.
+        let now = Instant::now();
+        if self.length >= TOGETHER || self.flushed.is_none_or(|at| now - at >= GATHERING) {
+            return self.flush();
+        }
+        if !self.told {
+            self.told = true;
+            self.queue.push(Job::Gathering(self.this.clone()));
+        }
+        Ok(())
+    }
+
+    /// Writes everything that waits.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.pass_copied()?;
+        let written = self.drain();
+        self.failed = written.is_err();
+        self.flushed = Some(Instant::now());
+        self.told = false;
+        written
+    }
+
+    fn pass_copied(&mut self) -> io::Result<()> {
+        if self.copied.is_empty() {
+            return Ok(());
+        }
+        let copied = std::mem::take(&mut self.copied);
+        self.pass(Arc::new(copied))
     }
 
     /// To the hash, which begins at once, and to what is to be written.
@@ -191,8 +211,17 @@ impl Intake {
                 self.sealed(sealed?)
             }
         };
-        self.waiting.push_back(Waiting { bytes, taken: 0 });
+        self.wait(bytes);
         Ok(())
+    }
+
+    fn wait(&mut self, bytes: Bytes) {
+        let length = (*bytes).as_ref().len();
+        // Encryption gives nothing as long as little has come.
+        if length > 0 {
+            self.length += length;
+            self.waiting.push_back(Waiting { bytes, taken: 0 });
+        }
     }
 
     fn sealed(&mut self, bytes: Vec<u8>) -> Bytes {
@@ -202,38 +231,47 @@ impl Intake {
         bytes
     }
 
-    /// Ends the file, and its encryption if there is any. To be called again if the disk did not take all.
+    /// Ends the file, and its encryption if there is any. To be called again if the file did not take all.
     pub fn end(&mut self) -> io::Result<()> {
-        self.pass_gathered()?;
+        self.pass_copied()?;
         self.ended = true;
         if let Some(seal) = self.seal.take() {
             let rest = seal.finish()?;
             let bytes = self.sealed(rest);
-            self.waiting.push_back(Waiting { bytes, taken: 0 });
+            self.wait(bytes);
         }
-        self.drain()
+        self.flush()
     }
 
-    /// Writes what is to be written. What the disk did not take stays.
-    pub fn drain(&mut self) -> io::Result<()> {
+    fn drain(&mut self) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        while let Some(first) = self.waiting.front_mut() {
-            let bytes = (*first.bytes).as_ref();
-            while first.taken < bytes.len() {
-                match file.write_at(&bytes[first.taken..], self.position) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(n) => {
-                        first.taken += n;
-                        self.position += n as u64;
-                        self.written += n as u64;
-                    }
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
+        while self.length > 0 {
+            let parts = self.waiting.iter().take(PARTS);
+            let parts: Vec<IoSlice> = parts
+                .map(|part| IoSlice::new(&(*part.bytes).as_ref()[part.taken..]))
+                .collect();
+            let taken = match pwritev(file, &parts, self.position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => taken,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(e) => return Err(e.into()),
+            };
+            drop(parts);
+            self.position += taken as u64;
+            self.written += taken as u64;
+            self.length -= taken;
+            let mut left = taken;
+            while let Some(part) = self.waiting.front_mut() {
+                let rest = (*part.bytes).as_ref().len() - part.taken;
+                if left < rest {
+                    part.taken += left;
+                    break;
                 }
+                left -= rest;
+                self.waiting.pop_front();
             }
-            self.waiting.pop_front();
         }
         self.begin_writing_back();
         Ok(())

@@ -203,8 +203,9 @@ impl Output {
         self.take(bytes, |bytes| Arc::new(bytes.to_vec()))
     }
 
-    /// Takes in the next bytes. Long ones are kept until they are hashed, at most some MiB of them; then the call
-    /// waits. They are with the operating system when it returns, and short ones within some milliseconds.
+    /// Takes in the next bytes. They are kept until they are hashed, at most some MiB of them; then the call
+    /// waits. They are with the operating system when it returns, or, when they follow others closely, some
+    /// milliseconds later.
     ///
     /// # Errors
     ///
@@ -259,7 +260,7 @@ impl Output {
     ///
     /// When it still cannot be written.
     pub fn retry(&mut self) -> Result<(), OutputError> {
-        let written = intake::lock(&self.intake).drain();
+        let written = intake::lock(&self.intake).flush();
         written.map_err(|e| self.io(e))
     }
 

@@ -57,6 +57,22 @@ fn an_encrypted_file_can_be_read_by_each_recipient_and_has_no_clear_byte() {
 }
 
 #[test]
+fn many_writes_that_give_nothing_yet_are_no_failure() {
+    let tmp = tempfile::tempdir().unwrap();
+    let identity = Identity::generate();
+    let recipients = Recipients::parse(&identity.to_public().to_string()).unwrap();
+    let location = tmp.path().join("counts.jsonl.age");
+    let mut output = Output::create(&location, "t", &recipients).unwrap();
+    let plain = noise(100_000);
+    for part in plain.chunks(50) {
+        output.write(part).unwrap();
+        output.retry().unwrap();
+    }
+    output.finish().unwrap();
+    assert!(decrypted(&location, &identity) == plain);
+}
+
+#[test]
 fn the_command_line_tool_age_reads_the_file() {
     let test = "the_command_line_tool_age_reads_the_file";
     if Command::new("age").arg("--version").output().is_err() {
