@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod frames;
 mod interface;
 mod leak;
 mod mask;
