@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use privacy_policy::{Form, KeyPair, Rules, key, mandate};
-use privacy_register::{Register, Report, VerifierKey, VerifyError};
+use privacy_register::{Reader, Register, Report, VerifierKey, VerifyError};
 
 use crate::root;
 
@@ -103,10 +103,11 @@ impl Site {
     /// # Panics
     /// When an entry cannot be read.
     pub fn entries(&self) -> Vec<serde_json::Value> {
-        privacy_register::read_entries(&self.path().join("register"))
-            .expect("the register can be read")
-            .iter()
-            .map(|(_, body)| serde_json::from_slice(body).expect("an entry is JSON"))
+        let reader = Reader::open(&self.path().join("register")).expect("a register");
+        reader
+            .iter(0..reader.size())
+            .map(|read| read.expect("the register can be read"))
+            .map(|(_, body)| serde_json::from_slice(&body).expect("an entry is JSON"))
             .collect()
     }
 }
