@@ -134,11 +134,17 @@ impl Intake {
 
     /// Whether bytes can be taken in: the file takes what came before, and has no end yet.
     pub fn ready(&mut self) -> io::Result<()> {
-        if self.failed {
-            self.flush()?;
-        }
+        self.retry()?;
         match self.ended {
             true => Err(io::Error::other("the file has its end already")),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes what could not be written.
+    pub fn retry(&mut self) -> io::Result<()> {
+        match self.failed {
+            true => self.flush(),
             false => Ok(()),
         }
     }

@@ -109,6 +109,14 @@ pub enum OutputError {
         /// Why.
         source: io::Error,
     },
+    /// The disk failed after it had taken the bytes. What it lost nobody knows, and trying again shows nothing.
+    #[error("{path}: {source}; the disk may have lost a part of the file: look at the disk, and export once more (le disque a pu perdre une partie du fichier : recommencez l'export)", path = .path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The bytes go backwards and there is no file to write over.
     #[error("the stream goes back to byte {0}, which only a file allows; set location")]
     NotSeekable(u64),
@@ -254,13 +262,13 @@ impl Output {
         }
     }
 
-    /// Writes what an earlier call could not write.
+    /// Writes what an earlier call could not write; does nothing if there was no such call.
     ///
     /// # Errors
     ///
     /// When it still cannot be written.
     pub fn retry(&mut self) -> Result<(), OutputError> {
-        let written = intake::lock(&self.intake).flush();
+        let written = intake::lock(&self.intake).retry();
         written.map_err(|e| self.io(e))
     }
 
@@ -460,14 +468,18 @@ impl Output {
         let Some(file) = intake::lock(&self.intake).file() else {
             return Ok(());
         };
-        if self.lost {
-            let error = "the disk lost a part of it earlier";
-            return Err(self.io(io::Error::other(error)));
-        }
-        how(&file).map_err(|e| {
+        let synced = match self.lost {
+            true => Err(io::Error::other("it failed before")),
+            false => how(&file),
+        };
+        synced.map_err(|source| {
             // A second call would succeed, although what the first one lost is lost.
             self.lost = true;
-            self.io(e)
+            let location = self.target.as_ref().map(|target| target.location.clone());
+            OutputError::Lost {
+                path: location.unwrap_or_default(),
+                source,
+            }
         })
     }
 

@@ -5,7 +5,7 @@ use std::{io::Read, process::Command};
 
 use age::x25519::Identity;
 
-use super::{hidden, noise, sha256};
+use super::{flush, hidden, noise, sha256};
 use crate::output::*;
 
 /// What one of the recipients gets.
@@ -66,7 +66,7 @@ fn many_writes_that_give_nothing_yet_are_no_failure() {
     let plain = noise(100_000);
     for part in plain.chunks(50) {
         output.write(part).unwrap();
-        output.retry().unwrap();
+        flush(&output).unwrap();
     }
     output.finish().unwrap();
     assert!(decrypted(&location, &identity) == plain);
