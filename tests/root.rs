@@ -7,4 +7,5 @@ mod frames;
 mod interface;
 mod leak;
 mod mask;
+mod proofs;
 mod readme;
