@@ -113,6 +113,70 @@ fn lengths_on_both_sides_of_every_limit_arrive_whole() {
     }
 }
 
+/// What a muxer may do, in any order, against the same done to bytes in memory.
+#[test]
+fn any_order_of_writes_and_seeks_gives_the_file_that_it_ought_to() {
+    let tmp = tempfile::tempdir().unwrap();
+    let location = tmp.path().join("piece");
+    let source = noise(1_000_000);
+    let mut dice = noise(100_000).into_iter().map(usize::from);
+    let mut roll = |sides: usize| (dice.next().unwrap() * 256 + dice.next().unwrap()) % sides;
+    for run in 0..60 {
+        let mut output = clear(&location);
+        let (mut file, mut place) = (Vec::new(), 0);
+        let mut arrived = Vec::new();
+        let mut from = 0;
+        for _ in 0..1 + roll(60) {
+            match roll(10) {
+                0 => {
+                    place = match roll(4) {
+                        0 => roll(2000),
+                        1 => file.len() + roll(70_000),
+                        _ => file.len(),
+                    };
+                    output.seek(place as u64).unwrap();
+                }
+                1 => {
+                    let segment = output.segment().unwrap();
+                    assert_eq!(segment.sha256, sha256(&arrived[from..]), "run {run}");
+                    from = arrived.len();
+                }
+                2 => flush(&output).unwrap(),
+                kind => {
+                    let length = match roll(4) {
+                        0 => roll(100_000) * 9,
+                        1 => roll(60_000),
+                        _ => roll(600),
+                    };
+                    let part = &source[roll(60_000)..][..length];
+                    match kind % 2 {
+                        0 => output.write(part).unwrap(),
+                        _ => output.write_shared(part.to_vec()).unwrap(),
+                    }
+                    arrived.extend_from_slice(part);
+                    if length > 0 {
+                        let end = place + length;
+                        file.resize(file.len().max(end), 0);
+                        file[place..end].copy_from_slice(part);
+                        place = end;
+                    }
+                }
+            }
+            assert_eq!(output.position(), place as u64);
+        }
+        assert_eq!(output.arrived(), arrived.len() as u64);
+        let finished = output.finish().unwrap();
+        if arrived.is_empty() {
+            assert!(!location.exists());
+            continue;
+        }
+        assert!(fs::read(&location).unwrap() == file, "run {run}");
+        assert_eq!(finished.sha256, sha256(&file), "run {run}");
+        assert_eq!(finished.bytes, file.len() as u64);
+        fs::remove_file(&location).unwrap();
+    }
+}
+
 #[test]
 fn another_file_is_never_written_over() {
     let tmp = tempfile::tempdir().unwrap();
