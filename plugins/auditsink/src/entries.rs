@@ -2,11 +2,28 @@
 //! The entries that the sink itself words.
 
 use privacy_register::{Agent, Anonymisation, Element, Entry, Operation, Phase};
+use serde_json::json;
 
-use crate::output::Finished;
+use crate::output::{Finished, Leftover, METHOD, Segment};
 
 /// Session, purpose, reason and agent of a run that no gate declared.
 pub const UNDECLARED: &str = "undeclared";
+
+/// Field of an opening entry: the file that is going to be written.
+pub const FILE: &str = "file";
+
+/// Fields that only the sink writes, whatever a request says.
+pub const OWN: [&str; 6] = [
+    "closed_by",
+    "encryption",
+    FILE,
+    "path",
+    "segment",
+    "unfinished",
+];
+
+/// Who closed a session whose process died.
+const NEXT_START: &str = "next start";
 
 /// Times of the buffers, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,20 +73,91 @@ pub fn undeclared(camera: &str, host: &str) -> Entry {
     entry
 }
 
+/// What a run, or a segment of it, came to.
+#[derive(Debug)]
+pub struct End<'a> {
+    /// Times of its buffers.
+    pub times: &'a Times,
+    /// Its bytes.
+    pub output: &'a Finished,
+    /// Media type of the stream.
+    pub media_type: &'a str,
+    /// What the gate has counted until then.
+    pub counted: Option<Counted>,
+}
+
+impl Times {
+    /// Notes the time of a buffer.
+    pub fn add(&mut self, pts: u64, duration: Option<u64>) {
+        let end = pts.saturating_add(duration.unwrap_or(0));
+        self.first = Some(self.first.map_or(pts, |t| t.min(pts)));
+        self.last = Some(self.last.map_or(pts, |t| t.max(pts)));
+        self.end = Some(self.end.map_or(end, |t| t.max(end)));
+    }
+}
+
 /// The entry that completes `opening`, which is entry `index`. It says everything anew: an inspector reads it alone.
-pub fn closing(
-    opening: &Entry,
-    index: u64,
-    times: &Times,
-    finished: &Finished,
-    media_type: &str,
-    counted: Option<Counted>,
-    interrupted: bool,
-) -> Entry {
+pub fn closing(opening: &Entry, index: u64, end: End) -> Entry {
+    let encryption = end.output.encryption.clone();
+    let mut entry = continued(opening, index, Phase::Close, end);
+    if let Some(encryption) = encryption {
+        entry.more.insert(
+            "encryption".into(),
+            json!({
+                "method": METHOD,
+                "recipients": encryption.recipients,
+                "plain_sha256": encryption.plain_sha256,
+                "plain_bytes": encryption.plain_bytes,
+            }),
+        );
+    }
+    entry
+}
+
+/// The entry of a segment of what `opening`, which is entry `index`, has begun.
+pub fn segment(opening: &Entry, index: u64, end: End, segment: &Segment) -> Entry {
+    let mut entry = continued(opening, index, Phase::Segment, end);
+    entry.more.insert(
+        "segment".into(),
+        json!({
+            "number": segment.number,
+            "from_byte": segment.from_byte,
+            "to_byte": segment.to_byte,
+        }),
+    );
+    entry
+}
+
+/// The entry that completes `opening`, entry `index`, of a process that died. `left` is what is there of its file.
+pub fn abandoned(opening: &Entry, index: u64, left: Option<&Leftover>) -> Entry {
     let mut entry = opening.clone();
     entry.phase = Some(Phase::Close);
     entry.prior_entry_seq = Some(index);
-    entry.interrupted = interrupted;
+    entry.interrupted = true;
+    if let Some(masked) = &mut entry.anonymisation {
+        masked.counted_at = "none".into();
+    }
+    entry.more.insert("closed_by".into(), NEXT_START.into());
+    if let Some(left) = left {
+        entry.more.insert(
+            "unfinished".into(),
+            json!({"left_as": left.name, "bytes": left.bytes}),
+        );
+    }
+    entry
+}
+
+fn continued(opening: &Entry, index: u64, phase: Phase, end: End) -> Entry {
+    let End {
+        times,
+        output: finished,
+        media_type,
+        counted,
+    } = end;
+    let mut entry = opening.clone();
+    entry.phase = Some(phase);
+    entry.prior_entry_seq = Some(index);
+    entry.more.remove(FILE);
     let mut output = entry.output.take().unwrap_or_default();
     output.media_id = finished.name.clone().unwrap_or_default();
     output.media_type = media_type.to_owned();

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One run in the register: opening entries before anything flows, closing entries after the end.
+//! One run in the register: opening entries before anything flows, entries of segments while it flows, closing
+//! entries after the end.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use privacy_register::{
-    Anonymisation, AppendError, Entry, EntryError, MAX_ENTRY_SIZE, Model, OpenError, Operation,
-    Phase, Register, SignedCheckpoint,
-};
+use privacy_register::{Entry, Operation, Register, SignedCheckpoint, VerifierKey};
 use serde_json::json;
 
 use crate::{
-    entries::{self, Counted, Times, UNDECLARED},
-    output::{Finished, Output, OutputError},
+    entries::{self, Times, UNDECLARED},
+    output::{Finished, Output, Recipients, Segment},
 };
 
-/// Sink classes of a mandate that allow looking only.
-const DISPLAYS: [&str; 3] = ["csu-display", "internal-secured", "internal-unsecured"];
+mod cuts;
+mod ending;
+mod error;
+mod request;
 
-/// Longest opening entry in bytes; the closing one says the same and what came of it.
-const MAX_OPENING: usize = MAX_ENTRY_SIZE - 8 * 1024;
+use cuts::Cuts;
+pub use error::JournalError;
+pub use request::Request;
 
 /// A register, and the run that is going on.
 #[derive(Debug)]
@@ -33,12 +35,33 @@ pub struct Journal {
     probe_interval: Duration,
 }
 
+/// How a run is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// File to write; `None`: bytes are hashed and forgotten.
+    pub location: Option<PathBuf>,
+    /// Those to whom the file is encrypted.
+    pub recipients: Recipients,
+    /// Length of a segment; zero for none.
+    pub segment: Duration,
+    /// What cannot be written for now is tried again, and is no failure of the run.
+    pub waits: bool,
+}
+
 #[derive(Debug)]
 struct Run {
     output: Output,
-    has_location: bool,
+    /// Name of the file that is being written, and the tag of its temporary name.
+    file: Option<(String, String)>,
     sessions: Vec<Session>,
     times: Times,
+    cuts: Option<Cuts>,
+    /// Times of the present segment, and the number of bytes that had arrived before it.
+    segment_times: Times,
+    segment_from: u64,
+    /// A segment that ended and that not all sessions have an entry of yet.
+    ended: Option<(Segment, Times)>,
+    waits: bool,
     /// Something was not taken in: whatever comes after, the run did not end well.
     failed: bool,
 }
@@ -48,27 +71,8 @@ struct Session {
     index: u64,
     text: String,
     entry: Entry,
-}
-
-/// What a gate asks for.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// The session.
-    pub session: String,
-    /// Identifier of the purpose.
-    pub purpose: String,
-    /// The operation, as a word.
-    pub operation: String,
-    /// Fields of the entry, a JSON object.
-    pub entry: String,
-    /// A gate stands at the exit.
-    pub exit_gate: bool,
-    /// A counter stands on the way.
-    pub counter: bool,
-    /// Software on the way, as `name version`.
-    pub elements: Vec<String>,
-    /// SHA-256 of the models on the way.
-    pub models: Vec<String>,
+    /// Segments that have their entry.
+    segments: u64,
 }
 
 /// An entry that was written.
@@ -86,6 +90,34 @@ pub struct Opened {
     pub repeated: bool,
 }
 
+/// The entry of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its index.
+    pub index: u64,
+    /// Index of the opening entry.
+    pub prior: u64,
+    /// The session.
+    pub session: String,
+    /// Number of the segment, from 0.
+    pub number: u64,
+    /// Bytes that had arrived before it.
+    pub from: u64,
+    /// Bytes that had arrived at its end.
+    pub to: u64,
+    /// SHA-256 of its bytes as they arrived, in hex.
+    pub sha256: String,
+}
+
+/// A segment that was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// Its entries, one for each session.
+    pub segments: Vec<Recorded>,
+    /// The published checkpoint over them; `None` where nothing had arrived.
+    pub checkpoint: Option<SignedCheckpoint>,
+}
+
 /// A session that was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
@@ -99,56 +131,30 @@ pub struct Closed {
     pub interrupted: bool,
 }
 
+/// A session of a process that died, closed at the start of this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Index of the closing entry.
+    pub index: u64,
+    /// Index of the opening entry.
+    pub prior: u64,
+    /// The session.
+    pub session: String,
+    /// Name, without its folder, of the file that it has left, where that can be told.
+    pub left_as: Option<String>,
+}
+
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// What went out.
     pub output: Finished,
+    /// Entries of the last segment.
+    pub segments: Vec<Recorded>,
     /// The sessions, in the order in which they were opened.
     pub sessions: Vec<Closed>,
     /// The checkpoint over their entries.
     pub checkpoint: SignedCheckpoint,
-}
-
-/// Why the journal cannot go on. Nothing may flow.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The register cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The register did not take an entry.
-    #[error(transparent)]
-    Append(#[from] AppendError),
-    /// The register did not take the closing entry, so the file is not under its name.
-    #[error("{source}; the file was kept as {kept}, without its closing entry", kept = kept.display())]
-    Unclosed {
-        /// Why.
-        source: AppendError,
-        /// The temporary name of the file.
-        kept: PathBuf,
-    },
-    /// The file cannot be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The request cannot be read.
-    #[error("the entry that the gate asked for: {0}")]
-    Entry(#[from] EntryError),
-    /// An operation that is not one.
-    #[error(
-        "the operation \"{0}\" is unknown; use one of collect, modify, consult, communicate, erase, extract, publish, refuse, config, window_published"
-    )]
-    Operation(String),
-    /// The session is open already, with another entry.
-    #[error("the session {0} is open already; give each session its own identifier")]
-    SessionOpen(String),
-    /// A file was asked for under an operation that allows looking only.
-    #[error(
-        "what the gate opened for allows looking at images, not writing them to a file: leave out location, or obtain a mandate for an extraction (consulter n'autorise pas à extraire : une extraction n'est jamais libre)"
-    )]
-    NotAnExtraction,
-    /// Nothing is running, so nothing can be written.
-    #[error("the sink is not running")]
-    NotRunning,
 }
 
 impl Journal {
@@ -172,24 +178,36 @@ impl Journal {
         })
     }
 
-    /// Begins a run, with a file at `location` if there is to be one.
+    /// The key that verifies the register.
+    pub fn verifier_key(&self) -> VerifierKey {
+        self.register.verifier_key()
+    }
+
+    /// Begins a run.
     ///
     /// # Errors
     ///
     /// When the file exists or cannot be made.
-    pub fn begin(&mut self, location: Option<&Path>) -> Result<(), JournalError> {
-        let output = match location {
+    pub fn begin(&mut self, plan: &Plan) -> Result<(), JournalError> {
+        let (output, file) = match &plan.location {
             Some(location) => {
-                let tag = uuid::Uuid::new_v4().simple().to_string();
-                Output::create(location, &tag[..8], &crate::output::Recipients::none())?
+                let tag = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+                let output = Output::create(location, &tag, &plan.recipients)?;
+                let name = location.file_name().unwrap_or_default().to_string_lossy();
+                (output, Some((name.into_owned(), tag)))
             }
-            None => Output::hash_only(),
+            None => (Output::hash_only(), None),
         };
         self.run = Some(Run {
             output,
-            has_location: location.is_some(),
+            file,
             sessions: Vec::new(),
             times: Times::default(),
+            cuts: Cuts::every(plan.segment),
+            segment_times: Times::default(),
+            segment_from: 0,
+            ended: None,
+            waits: plan.waits,
             failed: false,
         });
         self.next_probe = None;
@@ -199,12 +217,6 @@ impl Journal {
     /// Whether a run is going on.
     pub fn is_running(&self) -> bool {
         self.run.is_some()
-    }
-
-    /// Whether the stream may go back to earlier bytes, and where it is.
-    pub fn place(&self) -> Option<(bool, u64)> {
-        let output = &self.run.as_ref()?.output;
-        Some((output.is_seekable(), output.position()))
     }
 
     /// Sessions that are open.
@@ -223,8 +235,7 @@ impl Journal {
     /// stay shut.
     pub fn request(&mut self, request: &Request) -> Result<Opened, JournalError> {
         let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
-        let operation = Operation::from_nick(&request.operation)
-            .ok_or_else(|| JournalError::Operation(request.operation.clone()))?;
+        let operation = request.operation()?;
         let opened = |index, repeated| Opened {
             index,
             session: request.session.clone(),
@@ -233,10 +244,7 @@ impl Journal {
             repeated,
         };
         // What a gate writes without anything flowing from it stands alone.
-        let alone = matches!(
-            operation,
-            Operation::Refuse | Operation::Config | Operation::Erase
-        );
+        let alone = request::stands_alone(operation);
         if !alone && request.session == UNDECLARED {
             // The name of what nobody declared.
             return Err(JournalError::SessionOpen(request.session.clone()));
@@ -253,67 +261,26 @@ impl Journal {
                 Err(JournalError::SessionOpen(request.session.clone()))
             };
         }
-        let mut entry = Entry::from_json(operation, &request.entry)?;
-        // A file of images is an extraction, whatever else the gate has opened for. Counts are not images.
-        let display = entry
-            .output
-            .as_ref()
-            .is_some_and(|output| DISPLAYS.contains(&output.sink_class.as_str()));
-        let images = !alone && !request.counter;
-        if run.has_location && images && (display || operation == Operation::Consult) {
-            return Err(JournalError::NotAnExtraction);
-        }
-        entry.session.clone_from(&request.session);
-        entry.purpose_id.clone_from(&request.purpose);
-        entry.phase = (!alone).then_some(Phase::Open);
-        entry.prior_entry_seq = None;
-        entry.interrupted = false;
-        // What came of it is not known yet, whatever the request says; the closing entry tells.
-        if let Some(output) = &mut entry.output {
-            *output = privacy_register::Output {
-                sink_class: std::mem::take(&mut output.sink_class),
-                ..Default::default()
-            };
-        }
-        if let Some(masked) = &mut entry.anonymisation {
-            *masked = Anonymisation {
-                required: std::mem::take(&mut masked.required),
-                ..Default::default()
-            };
-        }
-        entry.host_id.clone_from(&self.host);
-        entry.elements = entries::elements(&request.elements);
-        entry.models = request
-            .models
-            .iter()
-            .map(|sha256| Model {
-                sha256: sha256.clone(),
-            })
-            .collect();
+        let mut entry = request.entry(operation, &self.host, run.file.is_some())?;
         if !alone {
-            entry.more.insert(
-                "path".into(),
-                json!({"exit_gate": request.exit_gate, "counter": request.counter}),
-            );
+            run.announce(&mut entry);
         }
-        // What does not leave room for the closing entry could be opened and never closed.
-        let length = serde_json::to_vec(&entry).map_or(usize::MAX, |bytes| bytes.len());
-        if length > MAX_OPENING {
-            return Err(EntryError::TooLong(length).into());
-        }
+        request::leaves_room(&entry)?;
         let index = self.register.append(&entry)?;
         if !alone {
             run.sessions.push(Session {
                 index,
                 text: request.entry.clone(),
                 entry,
+                segments: 0,
             });
         }
         Ok(opened(index, false))
     }
 
     /// To be called before the first byte: without an open session it records the run as undeclared.
-    /// Later, once in every probe interval, it makes sure that the register can still be written.
+    /// Later, once in every probe interval, it makes sure that the register can still be written, and publishes what
+    /// it has taken.
     ///
     /// # Errors
     ///
@@ -336,13 +303,15 @@ impl Journal {
             }
             return Ok(None);
         }
-        let entry = entries::undeclared(camera, &self.host);
+        let mut entry = entries::undeclared(camera, &self.host);
+        run.announce(&mut entry);
         let index = self.register.append(&entry)?;
         self.next_probe = Some(now + self.probe_interval);
         run.sessions.push(Session {
             index,
             text: String::new(),
             entry,
+            segments: 0,
         });
         Ok(Some(Opened {
             index,
@@ -353,33 +322,50 @@ impl Journal {
         }))
     }
 
-    /// Takes in bytes.
+    /// Takes in the bytes of a buffer, and its time. After a failure the call may be repeated with the same `pieces`,
+    /// of which those are gone that were taken.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be written.
+    pub fn take<P: AsRef<[u8]> + Clone + Send + Sync + 'static>(
+        &mut self,
+        pieces: &mut VecDeque<P>,
+        pts: Option<u64>,
+        duration: Option<u64>,
+    ) -> Result<(), JournalError> {
+        let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
+        let result = run.write(pieces);
+        if let (Ok(()), Some(pts)) = (&result, pts) {
+            run.times.add(pts, duration);
+            run.segment_times.add(pts, duration);
+        }
+        self.note(result)
+    }
+
+    /// [`Journal::take`] of bytes without a time.
     ///
     /// # Errors
     ///
     /// When they cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
-        let run = self.run.as_mut().ok_or(JournalError::NotRunning)?;
-        let result = run.output.write(bytes).map_err(JournalError::from);
-        self.note(result)
+        self.take(&mut VecDeque::from([bytes.to_vec()]), None, None)
     }
 
-    /// Remembers a failure until the end of the run.
+    /// Remembers a failure until the end of the run, but not one that is tried again.
     fn note<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
-        if let (Err(_), Some(run)) = (&result, &mut self.run) {
+        if let (Err(error), Some(run)) = (&result, &mut self.run)
+            && !(run.waits && error.may_pass())
+        {
             run.failed = true;
         }
         result
     }
 
-    /// Notes the time of a buffer, in nanoseconds.
-    pub fn time(&mut self, pts: u64, duration: Option<u64>) {
+    /// What could not be written is not tried again.
+    pub fn give_up(&mut self) {
         if let Some(run) = &mut self.run {
-            let times = &mut run.times;
-            let end = pts.saturating_add(duration.unwrap_or(0));
-            times.first = Some(times.first.map_or(pts, |t| t.min(pts)));
-            times.last = Some(times.last.map_or(pts, |t| t.max(pts)));
-            times.end = Some(times.end.map_or(end, |t| t.max(end)));
+            run.failed = true;
         }
     }
 
@@ -393,80 +379,34 @@ impl Journal {
         let result = run.output.seek(position).map_err(JournalError::from);
         self.note(result)
     }
+}
 
-    /// Ends the run: the file first, then the closing entries, so that no entry speaks of a file that is
-    /// not there; if the register does not take the first of them, the file loses its name again. `None` when
-    /// nothing ran, or nothing was opened and nothing arrived.
-    ///
-    /// # Errors
-    ///
-    /// When the file or an entry cannot be written. The run is over all the same, and the register reports
-    /// its sessions as interrupted: a file that could not be finished has closing entries that say so.
-    pub fn end(
+impl Run {
+    /// Says in an opening entry what file is going to be written, so that it can be told what a run that dies has left.
+    fn announce(&self, entry: &mut Entry) {
+        if let Some((name, tag)) = &self.file {
+            entry
+                .more
+                .insert(entries::FILE.into(), json!({"name": name, "tag": tag}));
+        }
+    }
+
+    fn write<P: AsRef<[u8]> + Clone + Send + Sync + 'static>(
         &mut self,
-        media_type: &str,
-        counted: impl Fn(&str) -> Option<Counted>,
-        interrupted: bool,
-    ) -> Result<Option<Ended>, JournalError> {
-        let Some(mut run) = self.run.take() else {
-            return Ok(None);
-        };
-        if run.sessions.is_empty() {
-            run.output.discard();
-            return Ok(None);
-        }
-        let finished = run.output.finish();
-        // A file that could not be finished is no end, and the entry says what is left of it.
-        let interrupted = interrupted || run.failed || finished.is_err();
-        let (output, failure) = match finished {
-            Ok(output) => (output, None),
-            Err(error) => (run.output.unfinished(), Some(error)),
-        };
-        let mut sessions = Vec::new();
-        for session in &run.sessions {
-            let counted = counted(&session.entry.session);
-            let mut entry = entries::closing(
-                &session.entry,
-                session.index,
-                &run.times,
-                &output,
-                media_type,
-                counted,
-                interrupted,
-            );
-            if failure.is_some() {
-                let left = run.output.temporary_name();
-                entry
-                    .more
-                    .insert("unfinished".into(), json!({"left_as": left}));
-            }
-            match self.register.append(&entry) {
-                Ok(index) => sessions.push(Closed {
-                    index,
-                    prior: session.index,
-                    session: session.entry.session.clone(),
-                    interrupted,
-                }),
-                Err(source) => {
-                    // An entry that names the file stands already: the name stays true.
-                    if failure.is_some() || !sessions.is_empty() {
-                        return Err(failure.map_or_else(|| source.into(), JournalError::from));
-                    }
-                    return Err(match run.output.take_back() {
-                        Ok(Some(kept)) => JournalError::Unclosed { source, kept },
-                        Ok(None) | Err(_) => source.into(),
-                    });
+        pieces: &mut VecDeque<P>,
+    ) -> Result<(), JournalError> {
+        self.output.retry()?;
+        while let Some(piece) = pieces.pop_front() {
+            let before = self.output.arrived();
+            if let Err(error) = self.output.write_shared(piece.clone()) {
+                // What has arrived is kept until it can be written, and is not to come again.
+                if self.output.arrived() == before {
+                    pieces.push_front(piece);
                 }
+                return Err(error.into());
             }
         }
-        if let Some(failure) = failure {
-            return Err(failure.into());
-        }
-        Ok(Some(Ended {
-            output,
-            sessions,
-            checkpoint: self.register.checkpoint()?,
-        }))
+        Ok(())
     }
 }
 

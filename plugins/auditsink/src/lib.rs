@@ -9,14 +9,16 @@
 //! privacyctl register verify register
 //! ```
 //!
-//! The element is in [`auditsink`]; [`journal`], [`entries`] and [`output`] know nothing of
-//! GStreamer.
+//! The element is in [`auditsink`]; [`journal`], [`entries`], [`output`], [`patience`] and [`errand`] know nothing
+//! of GStreamer.
 #![forbid(unsafe_code)]
 
 pub mod auditsink;
 pub mod entries;
+pub mod errand;
 pub mod journal;
 pub mod output;
+pub mod patience;
 
 pub use plugin::plugin_desc::plugin_register_static;
 

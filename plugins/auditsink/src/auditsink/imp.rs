@@ -40,14 +40,11 @@
  *
  * Since: 0.1
  */
-use std::{
-    sync::{LazyLock, Mutex},
-    time::Duration,
-};
+use std::sync::{LazyLock, Mutex};
 
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
-use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof, c_text};
+use privacy_common::AuditRequest;
 
 use super::{
     fault,
@@ -56,11 +53,12 @@ use super::{
     upstream::Watch,
 };
 use crate::{
-    entries::Counted,
-    journal::{self, Ended, Journal, JournalError},
+    errand::Errand,
+    journal::{Journal, JournalError},
+    patience::Patience,
 };
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "auditsink",
         gst::DebugColorFlags::empty(),
@@ -70,23 +68,26 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 /// An open register.
 #[derive(Debug)]
-struct State {
-    journal: Journal,
+pub(super) struct State {
+    pub(super) journal: Journal,
     /// The settings that it was opened with.
-    opened_with: Settings,
+    pub(super) opened_with: Settings,
 }
 
 /// Lock order: `state` before `settings` before `status`. `state` is the queue of those who write to the disk
 /// (streaming thread, queries of gates, state changes), and is held while they do; nothing that must
 /// not wait takes it: properties and caps use the other two, which are held for an instant. No message is posted
-/// and no query sent with any of them.
+/// and no query sent with any of them, and none is held while the stream waits for a disk.
 #[derive(Debug, Default)]
 pub struct AuditSink {
-    state: Mutex<Option<State>>,
-    settings: Mutex<Settings>,
-    status: Mutex<Status>,
+    pub(super) state: Mutex<Option<State>>,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) status: Mutex<Status>,
     /// Never held together with another.
-    watch: Mutex<Option<Watch>>,
+    pub(super) watch: Mutex<Option<Watch>>,
+    /// Never held together with another, but while the register is opened.
+    pub(super) witness: Mutex<Option<Errand>>,
+    pub(super) patience: Patience,
 }
 
 #[glib::object_subclass]
@@ -97,12 +98,12 @@ impl ObjectSubclass for AuditSink {
 }
 
 impl AuditSink {
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         self.settings.lock().unwrap().clone()
     }
 
     /// Runs `work` on the journal.
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&mut Journal) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
@@ -112,166 +113,12 @@ impl AuditSink {
         }
     }
 
-    fn open(&self, settings: &Settings) -> Result<State, gst::ErrorMessage> {
-        let Some(dir) = &settings.register else {
-            return Err(gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("register is not set; set it to the directory of a register (make one with: privacyctl register init DIR)")
-            ));
-        };
-        let host = settings.host_id.clone().filter(|id| !id.is_empty());
-        let journal = Journal::open(
-            dir,
-            settings.signing_key.as_deref(),
-            &host.unwrap_or_else(|| glib::host_name().to_string()),
-            Duration::from_nanos(settings.probe_interval.nseconds()),
-        )
-        .map_err(|e| fault::message(settings, &e))?;
-        Ok(State {
-            journal,
-            opened_with: settings.clone(),
-        })
-    }
-
-    /// Begins a run. The register is opened anew if its properties were changed since `start`.
-    fn begin(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = self.settings();
-        let watch = Watch::new(self.obj().upcast_ref());
-        *self.watch.lock().unwrap() = Some(watch);
-        let mut state = self.state.lock().unwrap();
-        let unchanged = state
-            .take()
-            .filter(|state| state.opened_with.same_register(&settings));
-        let state = state.insert(match unchanged {
-            Some(state) => state,
-            None => self.open(&settings)?,
-        });
-        state
-            .journal
-            .begin(settings.location.as_deref())
-            .map_err(|e| fault::message(&settings, &e))?;
-        *self.status.lock().unwrap() = Status::default();
-        Ok(())
-    }
-
-    /// Ends the run, if one is going on, and says so on the bus.
-    fn end(&self, interrupted: bool) -> Result<(), gst::ErrorMessage> {
-        // Asked before the lock is taken: the query travels through other elements.
-        let sessions = self
-            .with(|journal| Ok(journal.sessions()))
-            .unwrap_or_default();
-        let proofs: Vec<(String, Counted)> = sessions
-            .into_iter()
-            .filter_map(|session| {
-                let proof = Proof::ask(self.obj().sink_pad(), &session)?;
-                // A gate that speaks of another session says nothing of this one.
-                (proof.session == session).then(|| (session, counted(proof)))
-            })
-            .collect();
-        let media_type = self.status.lock().unwrap().media_type.clone();
-        let ended = self.with(|journal| {
-            journal.end(
-                &media_type,
-                |session| {
-                    let found = proofs.iter().find(|(name, _)| name == session);
-                    found.map(|(_, counted)| counted.clone())
-                },
-                interrupted,
-            )
-        });
-        match ended {
-            Ok(Some(ended)) => {
-                self.report(ended);
-                Ok(())
-            }
-            Ok(None) | Err(JournalError::NotRunning) => Ok(()),
-            Err(e) => Err(fault::message(&self.settings(), &e)),
-        }
-    }
-
-    fn report(&self, ended: Ended) {
-        {
-            let mut status = self.status.lock().unwrap();
-            status.digest = Some(ended.output.sha256.clone());
-            for session in &ended.sessions {
-                status.wrote(session.index);
-            }
-        }
-        for message in Message::of_end(&ended) {
-            self.post(&message);
-        }
-        for name in ["entries", "last-index", "digest"] {
-            self.obj().notify(name);
-        }
-    }
-
-    fn opened(&self, opened: journal::Opened) {
-        if opened.repeated {
-            return;
-        }
-        self.status.lock().unwrap().wrote(opened.index);
-        gst::info!(
-            CAT,
-            imp = self,
-            "entry {} ({})",
-            opened.index,
-            opened.operation
-        );
-        self.post(&opened.into());
-    }
-
-    fn post(&self, message: &Message) {
+    pub(super) fn post(&self, message: &Message) {
         let message = gst::message::Element::builder(message.into())
             .src(&*self.obj())
             .build();
         // Without a bus nobody listens, which is no fault.
         let _ = self.obj().post_message(message);
-    }
-
-    /// Answers a gate.
-    fn audit(&self, query: &mut gst::QueryRef, request: Result<AuditRequest, String>) {
-        let note = PathNote::read(query);
-        let answer = request.and_then(|request| {
-            let request = journal::Request {
-                session: request.session,
-                purpose: request.purpose,
-                operation: request.operation,
-                entry: request.entry,
-                exit_gate: note.exit_gate,
-                counter: note.counter,
-                elements: note.elements,
-                models: note.models,
-            };
-            self.with(|journal| journal.request(&request))
-                .map_err(|e| e.to_string())
-        });
-        match answer {
-            Ok(opened) => {
-                AuditAnswer::Durable(opened.index).write(query);
-                self.opened(opened);
-            }
-            Err(error) => {
-                let error = c_text(&error).into_owned();
-                gst::warning!(CAT, imp = self, "no entry: {error}");
-                AuditAnswer::Failed(error).write(query);
-            }
-        }
-    }
-
-    fn flow_error(&self, error: &JournalError) -> gst::FlowError {
-        self.post_error_message(fault::message(&self.settings(), error));
-        gst::FlowError::Error
-    }
-}
-
-fn counted(proof: Proof) -> Counted {
-    Counted {
-        stage: proof.stage,
-        frames_in: proof.frames_in,
-        frames_out: proof.frames_out,
-        mask_failures: proof.mask_failures,
-        whole_masked: proof.whole_masked,
-        root: proof.root,
     }
 }
 
@@ -282,6 +129,16 @@ impl ObjectImpl for AuditSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        if self.status.lock().unwrap().running {
+            // One run, one register, one file: a change while it goes on would be none of what was recorded.
+            gst::warning!(
+                CAT,
+                imp = self,
+                "{} is locked from PAUSED on; set it in READY",
+                pspec.name()
+            );
+            return;
+        }
         self.settings.lock().unwrap().set(pspec.name(), value);
     }
 
@@ -352,8 +209,16 @@ impl ElementImpl for AuditSink {
             if let Err(e) = self.end(true) {
                 self.post_error_message(e);
             }
+            self.part_from_witness();
         }
         result
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Eos && self.patience.give_up() {
+            gst::info!(CAT, imp = self, "the stream is to end and waits no longer");
+        }
+        self.parent_send_event(event)
     }
 }
 
@@ -368,6 +233,7 @@ impl BaseSinkImpl for AuditSink {
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         *self.watch.lock().unwrap() = None;
+        *self.witness.lock().unwrap() = None;
         *self.state.lock().unwrap() = None;
         gst::info!(CAT, imp = self, "stopped");
         Ok(())
@@ -386,7 +252,7 @@ impl BaseSinkImpl for AuditSink {
         }
         if let gst::QueryViewMut::Seeking(seeking) = query.view_mut() {
             // From the property, not the run: muxers ask before anything is started.
-            let seekable = self.settings.lock().unwrap().location.is_some();
+            let seekable = self.settings.lock().unwrap().is_seekable();
             let format = seeking.format();
             if format == gst::Format::Bytes {
                 seeking.set(
@@ -438,34 +304,18 @@ impl BaseSinkImpl for AuditSink {
         }
     }
 
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        self.patience.release();
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.patience.renew();
+        Ok(())
+    }
+
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let camera = self.settings.lock().unwrap().camera.clone();
-        let opened = self
-            .with(|journal| journal.before_bytes(camera.as_deref().unwrap_or_default()))
-            .map_err(|e| self.flow_error(&e))?;
-        if let Some(opened) = opened {
-            self.opened(opened);
-        }
-        for memory in buffer.iter_memories() {
-            let map = memory.map_readable().map_err(|_| {
-                gst::element_imp_error!(
-                    self,
-                    gst::ResourceError::Read,
-                    ["a buffer cannot be read"]
-                );
-                gst::FlowError::Error
-            })?;
-            self.with(|journal| journal.write(&map))
-                .map_err(|e| self.flow_error(&e))?;
-        }
-        if let Some(pts) = buffer.pts() {
-            let duration = buffer.duration().map(gst::ClockTime::nseconds);
-            self.with(|journal| {
-                journal.time(pts.nseconds(), duration);
-                Ok(())
-            })
-            .map_err(|e| self.flow_error(&e))?;
-        }
+        self.take_in(buffer)?;
         gst::trace!(CAT, imp = self, "{} bytes", buffer.size());
         Ok(gst::FlowSuccess::Ok)
     }

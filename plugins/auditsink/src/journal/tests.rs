@@ -2,15 +2,23 @@
 
 use std::fs;
 
-use privacy_register::{Record, read_entries, verify};
+use privacy_register::{EntryError, Phase, Record, read_entries, verify};
 
-use super::*;
+use super::{request::MAX_OPENING, *};
+use crate::entries::Counted;
 
 fn journal(tmp: &Path) -> (Journal, PathBuf) {
     let dir = tmp.join("register");
     drop(Register::init(&dir, "gst-privacy/test").unwrap());
     let journal = Journal::open(&dir, None, "host-1", Duration::ZERO).unwrap();
     (journal, dir)
+}
+
+fn file(location: &Path) -> Plan {
+    Plan {
+        location: Some(location.into()),
+        ..Default::default()
+    }
 }
 
 fn extract() -> Request {
@@ -43,7 +51,7 @@ fn an_extraction_is_opened_written_and_closed() {
         journal.request(&extract()),
         Err(JournalError::NotRunning)
     ));
-    journal.begin(Some(&location)).unwrap();
+    journal.begin(&file(&location)).unwrap();
     let opened = journal.request(&extract()).unwrap();
     assert_eq!((opened.index, opened.repeated), (0, false));
     assert!(journal.request(&extract()).unwrap().repeated);
@@ -55,8 +63,8 @@ fn an_extraction_is_opened_written_and_closed() {
     ));
     for (pts, bytes) in [(40, "a"), (0, "b"), (80, "c")] {
         assert_eq!(journal.before_bytes("").unwrap(), None);
-        journal.write(bytes.as_bytes()).unwrap();
-        journal.time(pts, Some(40));
+        let mut pieces = VecDeque::from([bytes.as_bytes().to_vec()]);
+        journal.take(&mut pieces, Some(pts), Some(40)).unwrap();
     }
     let ended = journal
         .end(
@@ -107,7 +115,7 @@ fn an_extraction_is_opened_written_and_closed() {
 fn what_nobody_declared_is_recorded_as_such() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     let opened = journal.before_bytes("cam-3").unwrap().unwrap();
     assert_eq!(opened.session, UNDECLARED);
     journal.write(b"x").unwrap();
@@ -126,7 +134,7 @@ fn refusals_stand_alone_and_an_empty_run_leaves_nothing() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
     let location = tmp.path().join("piece.mp4");
-    journal.begin(Some(&location)).unwrap();
+    journal.begin(&file(&location)).unwrap();
     let refusal = Request {
         session: "s".into(),
         operation: "refuse".into(),
@@ -145,7 +153,7 @@ fn refusals_stand_alone_and_an_empty_run_leaves_nothing() {
 fn a_request_that_says_too_little_or_too_much_is_refused() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(Some(&tmp.path().join("f"))).unwrap();
+    journal.begin(&file(&tmp.path().join("f"))).unwrap();
     type Change = fn(&mut Request);
     let changes: [Change; 7] = [
         |r| r.entry = r.entry.replace("\"file\"", "\"csu-display\""),
@@ -170,7 +178,7 @@ fn a_file_loses_its_name_when_the_register_does_not_take_the_entry() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
     let location = tmp.path().join("piece.mp4");
-    journal.begin(Some(&location)).unwrap();
+    journal.begin(&file(&location)).unwrap();
     journal.request(&extract()).unwrap();
     journal.write(b"abc").unwrap();
     fs::rename(&dir, tmp.path().join("away")).unwrap();
@@ -189,7 +197,7 @@ fn a_file_loses_its_name_when_the_register_does_not_take_the_entry() {
 fn a_run_that_failed_once_is_closed_as_interrupted() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     journal.before_bytes("").unwrap();
     journal.write(b"abc").unwrap();
     assert!(journal.seek(0).is_err(), "no file");
@@ -202,7 +210,7 @@ fn a_run_that_failed_once_is_closed_as_interrupted() {
 fn an_entry_that_could_not_be_closed_is_not_opened() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, _dir) = journal(tmp.path());
-    journal.begin(Some(&tmp.path().join("piece"))).unwrap();
+    journal.begin(&file(&tmp.path().join("piece"))).unwrap();
     let mut request = extract();
     let long = |n: usize| extract().entry.replace("réquisition 12", &"m".repeat(n));
     request.entry = long(60_000);
@@ -220,7 +228,7 @@ fn an_entry_that_could_not_be_closed_is_not_opened() {
 fn a_register_that_goes_away_stops_the_run_at_the_next_probe() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     journal.before_bytes("").unwrap();
     journal.before_bytes("").unwrap();
     fs::rename(&dir, tmp.path().join("away")).unwrap();
@@ -234,7 +242,7 @@ fn a_file_that_an_entry_names_keeps_its_name() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
     let location = tmp.path().join("piece.mp4");
-    journal.begin(Some(&location)).unwrap();
+    journal.begin(&file(&location)).unwrap();
     journal.request(&extract()).unwrap();
     let mut second = extract();
     second.session = "s-2".into();
@@ -256,7 +264,7 @@ fn a_file_that_an_entry_names_keeps_its_name() {
 fn an_opening_entry_claims_no_result() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     let mut request = extract();
     request.entry = r#"{"motif":"m","agent":{"id":"a"},"destinataire":{"name":"n"},
         "interrupted":false,"prior_entry_seq":7,"phase":"close",
@@ -289,7 +297,7 @@ fn an_opening_entry_claims_no_result() {
 fn a_request_never_has_entries_of_the_register_erased() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     let request = Request {
         operation: "erase".into(),
         entry: r#"{"erasure":{"reason":"r","entries_before":1000}}"#.into(),
@@ -305,7 +313,7 @@ fn a_request_never_has_entries_of_the_register_erased() {
 fn a_deeply_nested_entry_is_refused_or_can_be_read() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     let mut taken = 0;
     for depth in [1, 100, 120, 124, 125, 126, 127, 128, 129, 200, 20_000] {
         let mut request = extract();
@@ -328,7 +336,7 @@ fn a_file_that_cannot_be_finished_is_closed_as_interrupted() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
     let location = tmp.path().join("piece.mp4");
-    journal.begin(Some(&location)).unwrap();
+    journal.begin(&file(&location)).unwrap();
     journal.request(&extract()).unwrap();
     journal.write(b"abc").unwrap();
     fs::write(&location, b"somebody else's").unwrap();
@@ -348,7 +356,7 @@ fn a_file_that_cannot_be_finished_is_closed_as_interrupted() {
 fn no_gate_opens_the_session_that_nobody_declared() {
     let tmp = tempfile::tempdir().unwrap();
     let (mut journal, dir) = journal(tmp.path());
-    journal.begin(None).unwrap();
+    journal.begin(&Plan::default()).unwrap();
     journal.before_bytes("").unwrap();
     let request = Request {
         session: UNDECLARED.into(),

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Work that must not delay the stream, on a thread of its own.
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Runs the same work each time that it is asked for. Whoever asks does not wait; what is asked for while the work is
+/// being done is done once more afterwards, however often it was asked.
+#[derive(Debug)]
+pub struct Errand {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    change: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    asked: bool,
+    busy: bool,
+    over: bool,
+}
+
+impl Errand {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives none.
+    pub fn start(name: &str, mut work: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let thread = shared.clone();
+        thread::Builder::new().name(name.into()).spawn(move || {
+            let mut state = thread.state.lock().unwrap();
+            loop {
+                if state.asked {
+                    state.asked = false;
+                    state.busy = true;
+                    drop(state);
+                    work();
+                    state = thread.state.lock().unwrap();
+                    state.busy = false;
+                    thread.change.notify_all();
+                } else if state.over {
+                    return;
+                } else {
+                    state = thread.change.wait(state).unwrap();
+                }
+            }
+        })?;
+        Ok(Self { shared })
+    }
+
+    /// Has the work done soon.
+    pub fn ask(&self) {
+        self.shared.state.lock().unwrap().asked = true;
+        self.shared.change.notify_all();
+    }
+
+    /// Waits until everything that was asked for is done, for no longer than `patience`. Whether it is done. The
+    /// thread ends by itself once it is and this was dropped.
+    pub fn finish(&self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        let mut state = self.shared.state.lock().unwrap();
+        while state.asked || state.busy {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.shared.change.wait_timeout(state, left).unwrap().0;
+        }
+        true
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.shared.state.lock().unwrap().over = true;
+        self.shared.change.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn what_is_asked_for_while_busy_is_done_once_more() {
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let errand = Errand::start("test", move || {
+            begun.send(()).unwrap();
+            let _ = may_go.recv();
+        })
+        .unwrap();
+        errand.ask();
+        has_begun.recv().unwrap();
+        for _ in 0..3 {
+            errand.ask();
+        }
+        go.send(()).unwrap();
+        go.send(()).unwrap();
+        assert!(errand.finish(LONG));
+        drop(errand);
+        assert_eq!(
+            has_begun.iter().count(),
+            1,
+            "once for the three, and the thread is gone"
+        );
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_they_want() {
+        let (go, may_go) = mpsc::channel::<()>();
+        let errand = Errand::start("test", move || {
+            let _ = may_go.recv();
+        })
+        .unwrap();
+        errand.ask();
+        assert!(!errand.finish(Duration::from_millis(1)));
+        drop(go);
+        let idle = Errand::start("test", || {}).unwrap();
+        assert!(idle.finish(LONG), "nothing was asked for");
+    }
+}
