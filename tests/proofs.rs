@@ -6,17 +6,22 @@ use std::process::{Command, Output};
 
 use gst::prelude::*;
 use gst_privacy_tests::{init, site::Site, tool};
-use privacy_register::{FrameFile, Record};
+use privacy_register::{FrameFile, Phase, Record, prove_frame_among};
 
 /// Bytes of a frame of 64×48 pixels in NV12.
 const FRAME: usize = 64 * 48 * 3 / 2;
 
 fn publish(site: &Site) {
+    publish_with(site, "");
+}
+
+/// With `more` properties of the sink.
+fn publish_with(site: &Site, more: &str) {
     let description = format!(
         "videotestsrc num-buffers=20 pattern=snow ! video/x-raw,format=NV12,width=64,height=48,framerate=10/1 ! \
          purposegate purpose=comm.public_publication mandate={} trusted-keys={} camera=cam-12 operator=a-0417 \
          sink-class=file ! wgpublur backend=cpu whole-frame=true ! \
-         purposegate stage=exit proof-location={} ! auditsink register={} location={}",
+         purposegate stage=exit proof-location={} ! auditsink register={} location={} {more}",
         site.text("mandates/publication.biscuit"),
         site.text("keys/authority.pub"),
         site.text("frames-%s.jsonl"),
@@ -131,4 +136,87 @@ fn an_inspector_with_one_frame_is_shown_that_it_was_let_out() {
         whose.status.success() && text.contains("a-0417") && text.contains("complete"),
         "{text}"
     );
+}
+
+#[test]
+fn a_frame_is_proven_by_the_segment_that_it_left_in() {
+    init();
+    let site = Site::new();
+    publish_with(&site, "segment-duration=500000000");
+    site.verify().unwrap();
+    let entries = site.entries();
+    let parts: Vec<Record> = entries
+        .iter()
+        .map(|entry| Record::from_bytes(entry.to_string().as_bytes()).unwrap())
+        .filter(|record| record.entry.phase == Some(Phase::Segment))
+        .collect();
+    assert!(parts.len() >= 3, "{} segments of two seconds", parts.len());
+    let path = file_of(&site, &parts[0]);
+    for part in &parts {
+        let masked = part.entry.anonymisation.clone().unwrap();
+        // Frames may be on their way between the gate and the sink, so the root may be over some more.
+        let file = FrameFile::read_first(path.as_ref(), masked.frames_total).unwrap();
+        file.check(&masked.proof_root, masked.frames_total).unwrap();
+        let proof = prove_frame_among(path.as_ref(), 0, masked.frames_total).unwrap();
+        proof.check(&masked.proof_root).unwrap();
+    }
+}
+
+#[test]
+fn an_encrypted_export_is_known_before_and_after_it_is_opened() {
+    const TEST: &str = "an_encrypted_export_is_known_before_and_after_it_is_opened";
+    let Some(verifier) = tool("privacy-verify") else {
+        return;
+    };
+    let site = Site::new();
+    let key = site.text("recipient.txt");
+    let made = Command::new("age-keygen").args(["-o", &key]).output();
+    let Ok(made) = made else {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "age-keygen is missing"
+        );
+        eprintln!("SKIPPED {TEST}: age-keygen is missing, install the Debian package age");
+        return;
+    };
+    assert!(made.status.success(), "{made:?}");
+    let text = std::fs::read_to_string(&key).unwrap();
+    let public = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .unwrap();
+    init();
+    publish_with(&site, &format!("recipient-key={public}"));
+    let opened = Command::new("age")
+        .args([
+            "-d",
+            "-i",
+            &key,
+            "-o",
+            &site.text("opened"),
+            &site.text("out.raw"),
+        ])
+        .output()
+        .unwrap();
+    assert!(opened.status.success(), "{opened:?}");
+    for (file, is) in [
+        ("out.raw", "the file as it was exported"),
+        ("opened", "the content of an encrypted export"),
+    ] {
+        let whose = Command::new(&verifier)
+            .args([
+                "check-file",
+                &site.text(file),
+                "--register",
+                &site.text("register"),
+            ])
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&whose.stdout);
+        assert!(
+            whose.status.success() && text.contains(is),
+            "{file}: {text}"
+        );
+    }
 }
