@@ -7,15 +7,23 @@ use std::{
     path::Path,
 };
 
-use privacy_register::{Phase, Recipient, Record, read_entries};
+use privacy_register::{Reader, Record};
+use privacy_verify::{
+    terminal::{plain, print},
+    words::local,
+};
 
-use super::text::{local, operation_name};
-use crate::terminal::{plain, print};
+use super::{
+    filter::{Filter, Selection},
+    row::{self, pick},
+};
 
-/// Shows all entries, or the one that is wanted.
-pub fn show(dir: &Path, wanted: Option<u64>, french: bool) -> Result<(), Box<dyn Error>> {
-    let entries = read_entries(dir)?;
-    if entries.is_empty() && !dir.join("checkpoint").exists() {
+/// Rows from which the widths of the columns are taken.
+const MEASURED: usize = 1000;
+
+/// Opens a register for reading, or says that there is none.
+pub fn open(dir: &Path) -> Result<Reader, Box<dyn Error>> {
+    if !dir.join("checkpoint").exists() {
         return Err(format!(
             "{} holds no register; give the directory that privacyctl register init made \
              / aucun registre à cet endroit",
@@ -23,147 +31,174 @@ pub fn show(dir: &Path, wanted: Option<u64>, french: bool) -> Result<(), Box<dyn
         )
         .into());
     }
-    let text = match wanted {
-        Some(index) => {
-            let (_, body) = usize::try_from(index)
-                .ok()
-                .and_then(|at| entries.get(at))
-                .ok_or_else(|| {
-                    format!(
-                        "no entry {index}: the register holds {} / pas de mention {index}",
-                        entries.len()
-                    )
-                })?;
-            full(body, french)
-        }
-        None => table(&entries, french),
-    };
-    print(&text)?;
-    let dir = dir.display();
-    // A closed standard error changes nothing of what was shown.
-    let _ = if french {
-        writeln!(
-            io::stderr(),
-            "Lecture sans vérification ; vérifiez avec privacyctl register verify {dir}"
+    Ok(Reader::open(dir)?)
+}
+
+/// Shows one entry in full.
+pub fn one(dir: &Path, index: u64, french: bool) -> Result<(), Box<dyn Error>> {
+    let reader = open(dir)?;
+    if index >= reader.size() {
+        return Err(format!(
+            "no entry {index}: the register holds {} / pas de mention {index}",
+            reader.size()
         )
-    } else {
-        writeln!(
-            io::stderr(),
-            "Shown as read, not verified; verify with privacyctl register verify {dir}"
-        )
-    };
+        .into());
+    }
+    print(&full(&reader.body(index)?, french))?;
+    say_unverified(dir, french);
     Ok(())
 }
 
-fn table(entries: &[(u64, Vec<u8>)], french: bool) -> String {
-    let headings = if french {
-        [
-            "nº",
-            "date (Paris)",
-            "motif",
-            "agent",
-            "destinataire",
-            "finalité",
-            "opération",
-        ]
-    } else {
-        [
-            "no.",
-            "date (Paris)",
-            "reason",
-            "agent",
-            "recipient",
-            "purpose",
-            "operation",
-        ]
-    };
-    let mut rows = vec![headings.map(String::from)];
-    for (index, body) in entries {
-        rows.push(row(*index, body, french));
-    }
-    let mut widths = [0; 7];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
+/// Shows the entries that a filter chooses, as they are read: nothing but the first rows is held.
+pub fn all(dir: &Path, filter: &Filter, french: bool) -> Result<(), Box<dyn Error>> {
+    filter.check()?;
+    let reader = open(dir)?;
+    let size = reader.size();
+    let selection = Selection::new(&reader, size, filter)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut table = Table::new(french);
+    for entry in reader.iter(0..size) {
+        let (index, body) = entry?;
+        let record = Record::from_bytes(&body).ok();
+        if selection.has(index, record.as_ref()) {
+            table.add(cells(index, &body, record.as_ref(), french), &mut out)?;
         }
     }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line += &format!("{cell:<width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
+    let shown = table.finish(&mut out)?;
+    out.flush()?;
+    drop(out);
+    say_unverified(dir, french);
+    let mut err = io::stderr();
+    if !filter.is_empty() {
+        // A closed standard error changes nothing of what was shown.
+        let _ = match french {
+            false => writeln!(err, "{shown} of {size} entries"),
+            true => writeln!(err, "{shown} mentions sur {size}"),
+        };
     }
-    text
+    if selection.erased > 0 {
+        let _ = match french {
+            false => writeln!(
+                err,
+                "{} erased after their time: nobody can tell whether they would be among them",
+                selection.erased
+            ),
+            true => writeln!(
+                err,
+                "{} effacées à leur terme : nul ne peut dire si elles en feraient partie",
+                selection.erased
+            ),
+        };
+    }
+    Ok(())
 }
 
-fn row(index: u64, body: &[u8], french: bool) -> [String; 7] {
-    let note = |en: &str, fr: &str| {
-        let note = if french { fr } else { en };
+fn say_unverified(dir: &Path, french: bool) {
+    let dir = plain(&dir.display().to_string());
+    // As above.
+    let _ = match french {
+        false => writeln!(
+            io::stderr(),
+            "Shown as read, not verified; verify with privacyctl register verify {dir}"
+        ),
+        true => writeln!(
+            io::stderr(),
+            "Lecture sans vérification ; vérifiez avec privacyctl register verify {dir}"
+        ),
+    };
+}
+
+/// A table whose columns are as wide as its first rows need.
+struct Table {
+    waiting: Vec<[String; 7]>,
+    widths: Option<[usize; 7]>,
+    rows: u64,
+}
+
+impl Table {
+    fn new(french: bool) -> Self {
+        let headings = [
+            pick(french, "no.", "nº"),
+            "date (Paris)",
+            pick(french, "reason", "motif"),
+            "agent",
+            pick(french, "recipient", "destinataire"),
+            pick(french, "purpose", "finalité"),
+            pick(french, "operation", "opération"),
+        ];
+        Self {
+            waiting: vec![headings.map(String::from)],
+            widths: None,
+            rows: 0,
+        }
+    }
+
+    fn add(&mut self, row: [String; 7], out: &mut impl io::Write) -> io::Result<()> {
+        self.rows += 1;
+        self.waiting.push(row);
+        if self.widths.is_some() || self.waiting.len() > MEASURED {
+            self.write(out)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, out: &mut impl io::Write) -> io::Result<()> {
+        let widths = *self.widths.get_or_insert_with(|| {
+            let mut widths = [0; 7];
+            for row in &self.waiting {
+                for (width, cell) in widths.iter_mut().zip(row) {
+                    *width = cell.chars().count().max(*width);
+                }
+            }
+            widths
+        });
+        for row in self.waiting.drain(..) {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(widths) {
+                line += &format!("{cell:<width$}  ");
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, out: &mut impl io::Write) -> io::Result<u64> {
+        self.write(out)?;
+        Ok(self.rows)
+    }
+}
+
+fn cells(index: u64, body: &[u8], record: Option<&Record>, french: bool) -> [String; 7] {
+    let Some(record) = record else {
+        let note = match body.is_empty() {
+            true => pick(french, "(erased after its time)", "(effacée à son terme)"),
+            false => pick(french, "(not readable)", "(illisible)"),
+        };
         let mut row = [const { String::new() }; 7];
         row[0] = index.to_string();
-        row[6] = format!("({note})");
-        row
+        row[6] = note.into();
+        return row;
     };
-    if body.is_empty() {
-        return note("erased after its time", "effacée à son terme");
-    }
-    let Ok(record) = Record::from_bytes(body) else {
-        return note("not readable", "illisible");
-    };
-    let entry = record.entry;
-    let mut operation = operation_name(entry.operation, french).to_owned();
-    match (
-        entry.phase,
-        entry.prior_entry_seq,
-        entry.interrupted,
-        french,
-    ) {
-        (Some(Phase::Open), _, _, false) => operation += ", opened",
-        (Some(Phase::Open), _, _, true) => operation += ", ouverture",
-        (_, Some(prior), false, false) => operation += &format!(", closes {prior}"),
-        (_, Some(prior), false, true) => operation += &format!(", clôt {prior}"),
-        (_, Some(prior), true, false) => operation += &format!(", closes {prior}, interrupted"),
-        (_, Some(prior), true, true) => operation += &format!(", clôt {prior}, interrompue"),
-        (_, None, _, _) => {}
-    }
-    if let Some(refusal) = &entry.refusal {
-        operation += &format!(" {}", refusal.code);
-    }
-    let recipient = match entry.destinataire {
-        None => String::new(),
-        Some(Recipient::Nobody(_)) => "aucun".into(),
-        Some(Recipient::Somebody {
-            name,
-            service,
-            capacity,
-        }) => [name, service, capacity]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(", "),
-    };
+    let entry = &record.entry;
     [
         index.to_string(),
         local(record.timestamp),
         short(&entry.motif),
-        short(&entry.agent.map_or_else(String::new, |agent| agent.id)),
-        short(&recipient),
+        short(entry.agent.as_ref().map_or("", |agent| &agent.id)),
+        short(&row::recipient(entry)),
         short(&entry.purpose_id),
-        short(&operation),
+        short(&row::operation(entry, french)),
     ]
 }
 
 fn full(body: &[u8], french: bool) -> String {
     if body.is_empty() {
-        let text = if french {
-            "(effacée à son terme)\n"
-        } else {
-            "(erased after its time)\n"
-        };
-        return text.into();
+        return pick(
+            french,
+            "(erased after its time)\n",
+            "(effacée à son terme)\n",
+        )
+        .into();
     }
     // The entry itself, with every field it has: the language of its fields is the register's.
     match serde_json::from_slice::<serde_json::Value>(body) {

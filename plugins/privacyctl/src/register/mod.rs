@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `privacyctl register`: make, verify, read and keep the register.
 
+mod export;
+mod filter;
+mod html;
 mod http;
 mod list;
+mod output;
+mod page;
 mod prove;
+mod row;
+mod sheet;
+mod verdict;
 mod witness;
 
 use std::{
@@ -16,7 +24,7 @@ use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use privacy_register::Register;
 // Shared with the binary that verifies and does nothing else.
-use privacy_verify::{check_file, check_proof, verify, words as text};
+use privacy_verify::{check_file, check_proof, verify};
 
 use crate::{Lang, terminal::print};
 
@@ -49,17 +57,23 @@ pub enum Command {
     WitnessKey(witness::KeyCommand),
     /// Have a witness cosign the register.
     Cosign(witness::CosignArgs),
-    /// Show all entries as a table, or one of them in full. Verifies nothing.
-    #[command(alias = "list")]
+    /// Show all entries as a table, those asked for, or one of them in full. Verifies nothing.
+    #[command(visible_alias = "list")]
     Show {
         /// The register.
         dir: PathBuf,
         /// Entry to show in full.
+        #[arg(conflicts_with = "Filter")]
         entry: Option<u64>,
+        #[command(flatten)]
+        filter: filter::Filter,
         /// Language; the locale's when absent.
         #[arg(long, value_enum)]
         lang: Option<Lang>,
     },
+    /// Verify the register and hand it over: as a page that prints as the paper register, as a spreadsheet, or
+    /// as it stands. Exit status 1 when it does not verify; the page then says so in red.
+    Export(export::Args),
     /// Put a register right after a crash, as the next writer would, and sign what was found.
     Recover {
         /// The register.
@@ -93,7 +107,16 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Witness(args) => witness::run(&args),
         Command::WitnessKey(command) => witness::key(&command),
         Command::Cosign(args) => witness::cosign(&args),
-        Command::Show { dir, entry, lang } => list::show(&dir, entry, french(lang)),
+        Command::Show {
+            dir,
+            entry: Some(index),
+            lang,
+            ..
+        } => list::one(&dir, index, french(lang)),
+        Command::Show {
+            dir, filter, lang, ..
+        } => list::all(&dir, &filter, french(lang)),
+        Command::Export(args) => export::run(&args),
         Command::Recover { dir, key } => {
             let register = Register::open(&dir, key.as_deref())?;
             print(&format!("{} entries, all signed\n", register.size()))
