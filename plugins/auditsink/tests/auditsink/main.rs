@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The element in a harness and in whole pipelines.
+
+mod failures;
+mod files;
+mod gates;
+mod runs;
+mod support;
