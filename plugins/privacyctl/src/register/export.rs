@@ -103,9 +103,11 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 /// The entries of a register, those that were verified if it verifies.
-struct Entries<'a> {
-    reader: Option<&'a Reader>,
-    verdict: &'a Verdict,
+pub struct Entries<'a> {
+    /// `None` when nothing of it can be read.
+    pub reader: Option<&'a Reader>,
+    /// Whether it verifies.
+    pub verdict: &'a Verdict,
 }
 
 impl Entries<'_> {
@@ -136,7 +138,8 @@ impl Entries<'_> {
         Ok(selection.unwrap_or_else(Selection::all))
     }
 
-    fn each(
+    /// Hands over the entries of a selection, one by one.
+    pub fn each(
         &self,
         selection: &Selection,
         mut use_entry: impl FnMut(u64, &[u8], Option<&Record>) -> Result<(), Box<dyn Error>>,

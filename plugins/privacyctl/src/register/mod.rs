@@ -9,8 +9,11 @@ mod list;
 mod output;
 mod page;
 mod prove;
+mod report;
 mod row;
 mod sheet;
+#[cfg(test)]
+mod snapshot;
 mod verdict;
 mod witness;
 
@@ -74,6 +77,8 @@ pub enum Command {
     /// Verify the register and hand it over: as a page that prints as the paper register, as a spreadsheet, or
     /// as it stands. Exit status 1 when it does not verify; the page then says so in red.
     Export(export::Args),
+    /// Count what was done in a month, for publication: no agent, camera or recipient, no number below 5.
+    Report(report::Args),
     /// Put a register right after a crash, as the next writer would, and sign what was found.
     Recover {
         /// The register.
@@ -117,6 +122,7 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
             dir, filter, lang, ..
         } => list::all(&dir, &filter, french(lang)),
         Command::Export(args) => export::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Recover { dir, key } => {
             let register = Register::open(&dir, key.as_deref())?;
             print(&format!("{} entries, all signed\n", register.size()))

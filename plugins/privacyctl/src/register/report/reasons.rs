@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the codes of refusals mean, in the words of a public report. Only these words are ever printed: what an
+//! entry holds is the writer's, and may name a camera or a requisition.
+
+/// Code, English, French.
+pub const REASONS: &[(&str, &str, &str)] = &[
+    (
+        "ABNORMAL_EVENT_DETECTION",
+        "detection of “abnormal” events",
+        "détection d'évènements « anormaux »",
+    ),
+    (
+        "AUDIENCE_PROFILING",
+        "profiling of an audience",
+        "profilage d'audience",
+    ),
+    (
+        "AUTHORISATION_EXPIRED",
+        "the prefect's authorisation has ended",
+        "autorisation préfectorale arrivée à son terme",
+    ),
+    (
+        "AUTOMATED_DECISION",
+        "automated decision about people",
+        "décision automatisée sur des personnes",
+    ),
+    (
+        "BAD_FIELD",
+        "the mandate has an unusable field",
+        "mandat comportant un champ inutilisable",
+    ),
+    (
+        "BAD_FOOTAGE_START",
+        "the time of the recording is unusable",
+        "date de l'enregistrement inutilisable",
+    ),
+    (
+        "BIOMETRICS",
+        "facial recognition or biometrics",
+        "reconnaissance faciale ou biométrie",
+    ),
+    (
+        "CAMERA_WILDCARD",
+        "a mandate for all cameras at once",
+        "mandat visant toutes les caméras",
+    ),
+    (
+        "CLEAR_PUBLICATION",
+        "publication of images without masking",
+        "publication d'images non masquées",
+    ),
+    (
+        "CLOCK_BACK",
+        "the clock of the system went back",
+        "recul de l'horloge du système",
+    ),
+    (
+        "COMMUNICATION_EXTRACT",
+        "extraction for communication",
+        "extraction à des fins de communication",
+    ),
+    (
+        "CROSS_CAMERA_TRACKING",
+        "following people from camera to camera",
+        "suivi de personnes d'une caméra à l'autre",
+    ),
+    (
+        "DEFERRED_SOURCE",
+        "a recording where only live viewing is allowed",
+        "enregistrement, là où seul le direct est permis",
+    ),
+    (
+        "DPIA_NOT_COVERING",
+        "the impact assessment does not cover this use",
+        "analyse d'impact ne couvrant pas cet usage",
+    ),
+    (
+        "DWELLING_VIEW",
+        "view into a dwelling",
+        "vue sur un domicile",
+    ),
+    (
+        "ELECTION_PERIOD",
+        "promotion in an election period",
+        "promotion en période électorale",
+    ),
+    (
+        "ELECTORAL_PROMOTION",
+        "electoral promotion",
+        "promotion électorale",
+    ),
+    (
+        "EXPIRED_MANDATE",
+        "the mandate has ended",
+        "mandat arrivé à son terme",
+    ),
+    (
+        "EXPIRED_REGIME",
+        "the legal regime has ended",
+        "régime juridique arrivé à son terme",
+    ),
+    (
+        "EXTRACTION_NOT_FREE",
+        "extraction without a ground that allows it",
+        "extraction sans fondement qui la permette",
+    ),
+    (
+        "FOOTAGE_TIME_UNKNOWN",
+        "nobody knows when the footage was filmed",
+        "date de tournage des images inconnue",
+    ),
+    (
+        "JUDICIAL_SEARCH_DISABLED",
+        "search with judicial software",
+        "recherche par logiciel de rapprochement judiciaire",
+    ),
+    (
+        "LIVE_SOURCE",
+        "live images where only recordings are allowed",
+        "images en direct, là où seul le différé est permis",
+    ),
+    (
+        "MANDATE_NOT_YET_VALID",
+        "the mandate has not begun",
+        "mandat pas encore en vigueur",
+    ),
+    (
+        "MANDATE_TOO_LONG",
+        "the mandate runs for longer than allowed",
+        "mandat d'une durée excessive",
+    ),
+    (
+        "MASK_TOO_WEAK",
+        "the masking asked for is too weak",
+        "masquage demandé insuffisant",
+    ),
+    (
+        "MISSING_FIELD",
+        "the mandate is incomplete",
+        "mandat incomplet",
+    ),
+    (
+        "MODEL_TRAINING",
+        "training of a model on the images",
+        "entraînement d'un modèle sur les images",
+    ),
+    (
+        "MUNICIPAL_INITIATIVE",
+        "search on the municipality's own initiative",
+        "recherche à l'initiative de la commune",
+    ),
+    (
+        "NARROWED_MANDATE",
+        "outside what the mandate was narrowed to",
+        "hors des limites ajoutées au mandat",
+    ),
+    (
+        "NO_MANDATE",
+        "no mandate, or one that is not signed by the authority",
+        "absence de mandat signé par l'autorité",
+    ),
+    (
+        "NOT_HABILITATED",
+        "the agent is not authorised",
+        "agent non habilité",
+    ),
+    (
+        "NOT_TRAINED",
+        "the agent lacks a training",
+        "agent non formé",
+    ),
+    (
+        "NOTICE_NOT_COVERING",
+        "the public was not informed of this use",
+        "public non informé de cet usage",
+    ),
+    (
+        "OFFENCE_DETECTION",
+        "automatic detection of offences",
+        "détection automatique d'infractions",
+    ),
+    (
+        "OUTSIDE_REQUISITION",
+        "outside what the requisition names",
+        "hors du champ de la réquisition",
+    ),
+    (
+        "OUT_OF_SCOPE",
+        "outside what the system is for",
+        "hors du champ du système",
+    ),
+    (
+        "OVER_RETENTION",
+        "images kept for too long",
+        "conservation excessive des images",
+    ),
+    (
+        "PURPOSE_NOT_AVAILABLE",
+        "a purpose that the system keeps closed",
+        "finalité que le système garde fermée",
+    ),
+    (
+        "REALTIME_ANALYSIS",
+        "real-time analysis for operational ends",
+        "analyse en temps réel à des fins opérationnelles",
+    ),
+    (
+        "REALTIME_PLATE_READING",
+        "real-time reading of number plates",
+        "lecture de plaques en temps réel",
+    ),
+    (
+        "REFUSED_PURPOSE",
+        "a purpose that is always refused",
+        "finalité toujours refusée",
+    ),
+    (
+        "REGISTER_FAILED",
+        "the register could not be written",
+        "registre impossible à tenir",
+    ),
+    (
+        "REQUISITION_SEARCH_DISABLED",
+        "automated search on requisition",
+        "recherche automatisée sur réquisition",
+    ),
+    (
+        "RULES_PAST_REVIEW",
+        "the rules were past their date of review",
+        "règles à relire, date dépassée",
+    ),
+    (
+        "SENSITIVE_SELECTION",
+        "selection of people on sensitive data",
+        "sélection de personnes sur données sensibles",
+    ),
+    (
+        "SINK_CLASS",
+        "a destination that the purpose does not allow",
+        "destination que la finalité ne permet pas",
+    ),
+    ("SOUND", "sound", "son"),
+    (
+        "STATS_OBJECTION_UNDOCUMENTED",
+        "statistics without a documented right to object",
+        "statistiques sans droit d'opposition documenté",
+    ),
+    (
+        "STATS_WINDOW",
+        "statistics over too short a time",
+        "statistiques sur une durée trop courte",
+    ),
+    (
+        "THIRD_PARTY_VIEWING",
+        "viewing by others than those authorised",
+        "visionnage par des tiers",
+    ),
+    (
+        "UNGUARDED_PATH",
+        "a way around the exit control",
+        "contournement du contrôle de sortie",
+    ),
+    (
+        "UNKNOWN_MEDIA",
+        "a format in which sound could pass unseen",
+        "format où du son pourrait passer",
+    ),
+    ("UNKNOWN_PURPOSE", "an unknown purpose", "finalité inconnue"),
+    (
+        "UNKNOWN_SOURCE",
+        "a source of which nobody knows whether it is live",
+        "source dont on ignore si elle est en direct",
+    ),
+    (
+        "WRONG_CAMERA",
+        "a camera that the mandate does not name",
+        "caméra non visée par le mandat",
+    ),
+    (
+        "WRONG_CAPACITY",
+        "a capacity that the purpose does not allow",
+        "qualité de l'agent non admise",
+    ),
+    (
+        "WRONG_PURPOSE",
+        "another purpose than the mandate's",
+        "finalité autre que celle du mandat",
+    ),
+    (
+        "WRONG_TERRITORY",
+        "a camera outside the agent's territory",
+        "caméra hors du territoire de l'agent",
+    ),
+];
+
+/// Place of a code in [`REASONS`].
+pub fn place(code: &str) -> Option<usize> {
+    REASONS.iter().position(|(known, ..)| *known == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_rules_has_words() {
+        let rules = privacy_policy::Rules::builtin();
+        for (id, purpose) in rules.purposes() {
+            if let Some(code) = &purpose.code {
+                assert!(place(code).is_some(), "{id}: {code}");
+            }
+        }
+        let mut codes: Vec<&str> = REASONS.iter().map(|(code, ..)| *code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), REASONS.len());
+    }
+}
