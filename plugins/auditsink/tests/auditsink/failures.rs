@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 use gst::prelude::*;
 use gst_check::Harness;
+use privacy_common::AuditAnswer;
 
 use crate::support::*;
 
@@ -134,19 +135,26 @@ fn a_register_that_goes_away_stops_the_stream() {
     }
 }
 
+/// The disk of the register.
 #[test]
 fn a_full_disk_stops_the_stream() {
-    // /dev/full refuses every write, as a full disk does.
-    init();
-    let site = Site::new();
+    let Some(disk) = small_disk("failures::a_full_disk_stops_the_stream") else {
+        return;
+    };
+    let site = Site::within(&disk);
     let sink = site.sink();
     let bus = gst::Bus::new();
     sink.set_bus(Some(&bus));
     let mut harness = Harness::with_element(&sink, Some("sink"), None);
-    // The temporary name of the next bundle leads to it.
-    let folder = site.register.join("tile/entries/000.p");
-    fs::create_dir_all(&folder).unwrap();
-    std::os::unix::fs::symlink("/dev/full", folder.join(".1.new")).unwrap();
+    fill(&disk.join("filler"), 0);
+    // The room that the register has set aside is used up at some time.
+    let pad = harness.srcpad().unwrap();
+    let taken = (0..100_000u64).find(|_| {
+        let mut query = refuse().to_query();
+        let answered = pad.peer_query(&mut query);
+        matches!(AuditAnswer::read(&query, answered), AuditAnswer::Failed(_))
+    });
+    let taken = taken.expect("the disk is full") as usize;
     harness.set_src_caps_str("application/octet-stream");
     let flow = harness.push(gst::Buffer::from_slice([1u8; 10]));
     assert_eq!(flow, Err(gst::FlowError::Error));
@@ -155,5 +163,9 @@ fn a_full_disk_stops_the_stream() {
         found[0].0.kind::<gst::ResourceError>(),
         Some(gst::ResourceError::NoSpaceLeft)
     );
-    assert_eq!(site.records().len(), 0);
+    assert_eq!(
+        site.records().len(),
+        taken,
+        "what was acknowledged, and no more"
+    );
 }

@@ -5,4 +5,6 @@ mod failures;
 mod files;
 mod gates;
 mod runs;
+mod segments;
 mod support;
+mod waiting;

@@ -27,8 +27,12 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
+        Self::within(&std::env::temp_dir())
+    }
+
+    pub fn within(folder: &Path) -> Self {
         init();
-        let tmp = tempfile::tempdir().unwrap();
+        let tmp = tempfile::tempdir_in(folder).unwrap();
         let register = tmp.path().join("register");
         drop(Register::init(&register, "gst-privacy/test").unwrap());
         Self { tmp, register }
@@ -190,4 +194,53 @@ pub fn refused(set: impl Fn(&gst::Element)) -> String {
     sink.set_state(gst::State::Null).unwrap();
     // The base class adds one of its own after ours.
     errors[0].1.clone()
+}
+
+/// A disk of 24 MiB for the test `name`, which runs itself again where there is one; `None` in the process that did.
+pub fn small_disk(name: &str) -> Option<PathBuf> {
+    const DISK: &str = "AUDITSINK_TEST_DISK";
+    if let Some(disk) = std::env::var_os(DISK) {
+        return Some(disk.into());
+    }
+    let tmp = tempfile::tempdir().unwrap();
+    let script =
+        "mount -t tmpfs -o size=24m tmpfs \"$AUDITSINK_TEST_DISK\" || exit 77; exec \"$0\" \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(DISK, tmp.path())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("1 passed"), "{text}");
+        }
+        Ok(output) if output.status.code() != Some(77) && !output.stdout.is_empty() => {
+            panic!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        other => {
+            eprintln!(
+                "SKIPPED {name}: no disk of its own can be mounted here (unshare --mount): {other:?}"
+            );
+            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!ci, "unshare must work in CI");
+        }
+    }
+    None
+}
+
+/// Fills the disk of `filler`, but for `left` bytes.
+pub fn fill(filler: &Path, left: u64) {
+    use std::io::Write;
+    let mut file = fs::File::create(filler).unwrap();
+    for step in [64 * 1024, 4 * 1024, 1] {
+        while file.write_all(&vec![1; step]).is_ok() {}
+    }
+    let length = file.metadata().unwrap().len();
+    file.set_len(length - left).unwrap();
 }
