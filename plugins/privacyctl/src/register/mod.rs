@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `privacyctl register`: make, verify, read and keep the register.
 
+mod agents;
 mod export;
 mod filter;
 mod html;
@@ -79,6 +80,9 @@ pub enum Command {
     Export(export::Args),
     /// Count what was done in a month, for publication: no agent, camera or recipient, no number below 5.
     Report(report::Args),
+    /// Keep the table of who is behind the pseudonyms of agents, apart from the register.
+    #[command(subcommand)]
+    Agents(agents::Command),
     /// Put a register right after a crash, as the next writer would, and sign what was found.
     Recover {
         /// The register.
@@ -123,6 +127,7 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
         } => list::all(&dir, &filter, french(lang)),
         Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Agents(command) => agents::run(command),
         Command::Recover { dir, key } => {
             let register = Register::open(&dir, key.as_deref())?;
             print(&format!("{} entries, all signed\n", register.size()))

@@ -49,6 +49,8 @@ pub enum Block {
         headings: Vec<String>,
         /// The first column of numbers.
         numbers: usize,
+        /// A column that is too wide for plain text, where it stands below the table.
+        aside: Option<usize>,
         /// Its rows, each with as many cells as there are headings.
         rows: Vec<Vec<String>>,
     },
@@ -73,6 +75,7 @@ impl Doc {
                     headings,
                     numbers,
                     rows,
+                    ..
                 } => {
                     text += &table_html(caption, headings, *numbers, rows);
                     Ok(())
@@ -102,9 +105,18 @@ impl Doc {
                 Block::Table {
                     headings,
                     numbers,
+                    aside,
                     rows,
                     ..
-                } => text += &table_text(headings, *numbers, rows),
+                } => {
+                    text += &table_text(headings, *numbers, *aside, rows);
+                    if let Some(aside) = *aside {
+                        text.push('\n');
+                        for row in rows.iter().filter(|row| !row[aside].is_empty()) {
+                            text += &wrapped(&format!("{} – {}", row[0], row[aside]));
+                        }
+                    }
+                }
             }
         }
         text
@@ -140,7 +152,12 @@ fn table_html(caption: &str, headings: &[String], numbers: usize, rows: &[Vec<St
     text
 }
 
-fn table_text(headings: &[String], numbers: usize, rows: &[Vec<String>]) -> String {
+fn table_text(
+    headings: &[String],
+    numbers: usize,
+    aside: Option<usize>,
+    rows: &[Vec<String>],
+) -> String {
     let lines: Vec<&[String]> = std::iter::once(headings)
         .chain(rows.iter().map(Vec::as_slice))
         .collect();
@@ -156,7 +173,8 @@ fn table_text(headings: &[String], numbers: usize, rows: &[Vec<String>]) -> Stri
     let mut text = String::new();
     for row in lines {
         let mut line = String::new();
-        for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
+        let cells = row.iter().zip(&widths).enumerate();
+        for (at, (cell, width)) in cells.filter(|(at, _)| Some(*at) != aside) {
             let cell = plain(cell);
             line += &match at >= numbers {
                 true => format!("{cell:>width$}  "),

@@ -13,7 +13,7 @@ mod suppress;
 use std::{error::Error, path::PathBuf};
 
 use jiff::Timestamp;
-use privacy_policy::{Rules, time};
+use privacy_policy::time;
 use privacy_register::Operation;
 use privacy_verify::{terminal::plain, words::Lang};
 
@@ -130,8 +130,8 @@ fn report(
         "Toute utilisation des images des caméras soumise au contrôle de gst-privacy est consignée dans un registre avant de commencer : date, motif, agent habilité, destinataire (code de la sécurité intérieure, art. R. 253-5). Ce bilan les compte. Il ne désigne personne.",
     )));
     blocks.push(Block::Text(format!(
-        "{} : {}",
-        t("Register", "Registre"),
+        "{}{}",
+        t("Register: ", "Registre : "),
         verdict.origin
     )));
     blocks.push(Block::Heading(t(
@@ -158,8 +158,8 @@ fn report(
         Cell::Exactly(n) => number(n, french),
     };
     blocks.push(Block::Text(format!(
-        "{} : {overrides}.",
-        t("Overrides recorded", "Dérogations consignées")
+        "{}{overrides}.",
+        t("Overrides recorded: ", "Dérogations consignées : ")
     )));
     blocks.push(Block::Heading(t(
         "How to read small numbers",
@@ -182,8 +182,8 @@ fn report(
         "Comment le vérifier",
     )));
     blocks.push(Block::Text(t(
-        "The register is a list under an electronic signature, in the open C2SP tlog-tiles format, as used for the certificates of websites: an entry that is changed, removed or moved shows at once. Inspectors (the CNIL, the commission départementale de vidéoprotection) can verify all of it on their own computer, offline, with the public key of the municipality and free software (privacy-verify), and count these numbers again.",
-        "Le registre est une liste scellée par signature électronique, au format ouvert C2SP tlog-tiles, comme pour les certificats des sites web : une mention modifiée, retirée ou déplacée se voit aussitôt. Les autorités de contrôle (CNIL, commission départementale de vidéoprotection) peuvent le vérifier en entier sur leur propre ordinateur, hors ligne, avec la clé publique de la collectivité et un logiciel libre (privacy-verify), et recompter ces nombres.",
+        "The register is a list under an electronic signature, in the open C2SP tlog-tiles format, as used for the certificates of websites. An entry that is changed, removed or moved no longer fits the signature; that somebody who holds the key signed another list shows against a signature kept elsewhere. Inspectors (the CNIL, the commission départementale de vidéoprotection) can verify all of it on their own computer, offline, with the public key of the municipality and free software (privacy-verify), and count these numbers again.",
+        "Le registre est une liste scellée par signature électronique, au format ouvert C2SP tlog-tiles, comme pour les certificats des sites web. Une mention modifiée, retirée ou déplacée ne correspond plus à la signature ; si le détenteur de la clé signait une autre liste, une signature conservée ailleurs le montrerait. Les autorités de contrôle (CNIL, commission départementale de vidéoprotection) peuvent le vérifier en entier sur leur propre ordinateur, hors ligne, avec la clé publique de la collectivité et un logiciel libre (privacy-verify), et recompter ces nombres.",
     )));
     let day = made
         .to_zoned(time::paris())
@@ -205,7 +205,10 @@ fn report(
         french,
         title: match french {
             false => format!("Video protection: what was done in {name}"),
-            true => format!("Vidéoprotection : bilan de {name}"),
+            true => {
+                let of = if name.starts_with(['a', 'o']) { "d'" } else { "de " };
+                format!("Vidéoprotection : bilan {of}{name}")
+            }
         },
         blocks,
     }
@@ -272,6 +275,7 @@ fn uses(purposes: &[Purpose], counts: &Counts, french: bool) -> Block {
             t("Interrupted", "Interrompues"),
         ],
         numbers: 3,
+        aside: Some(2),
         rows,
     }
 }
@@ -297,6 +301,7 @@ fn refusals(counts: &Counts, french: bool) -> Block {
         caption: t("Refusals by reason", "Refus par motif"),
         headings: vec![t("Reason", "Motif"), t("Refusals", "Refus")],
         numbers: 1,
+        aside: None,
         rows,
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use privacy_policy::Rules;
 use privacy_register::{Entry, Phase, Record, Refusal, SCHEMA};
 use privacy_verify::input::Failure;
 
