@@ -56,6 +56,14 @@ pub enum OpenError {
         /// Last entry that may be concerned.
         last: u64,
     },
+    /// The journal cannot be used, or does not follow from the checkpoint.
+    #[error("{path}: {source}", path = path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: JournalFault,
+    },
     /// Reading or writing failed.
     #[error("{path}: {source}; check that the register is mounted, writable and not full", path = path.display())]
     Io {
@@ -64,6 +72,108 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// Why a journal cannot be used. Entries that were acknowledged may stand in it and nowhere else, so nobody begins
+/// a new one in its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalFault {
+    /// It is not there.
+    #[error(
+        "the journal is missing, and with it the latest entries; restore it and the file \"checkpoint\" from the same copy (le journal manque, et avec lui les dernières mentions)"
+    )]
+    Missing,
+    /// Neither copy of its header can be read.
+    #[error(
+        "the journal is damaged at its beginning, or is not a journal; restore it and the file \"checkpoint\" from the same copy (le journal est endommagé)"
+    )]
+    Header,
+    /// It was cut or made longer.
+    #[error(
+        "the journal has {length} bytes instead of {wanted}: it was cut or made longer, which no crash does; restore it and the file \"checkpoint\" from the same copy (le journal a été tronqué ou allongé)"
+    )]
+    Length {
+        /// Its length in bytes.
+        length: u64,
+        /// The length that it was made with.
+        wanted: u64,
+    },
+    /// An entry was changed and entries after it were not.
+    #[error(
+        "entry {entry} in the journal was changed or overwritten after it was signed, as whole entries follow it; restore the journal and the file \"checkpoint\" from the same copy (une mention du journal a été modifiée après sa signature)"
+    )]
+    Broken {
+        /// The entry, or the first of its commit.
+        entry: u64,
+    },
+    /// The checkpoint is older.
+    #[error(
+        "the journal begins after entry count {base} and the file \"checkpoint\" is over {size} entries only: an old copy of the checkpoint was restored; restore both from the same copy (une ancienne copie du fichier « checkpoint » a été restaurée)"
+    )]
+    Ahead {
+        /// Entries published before the journal.
+        base: u64,
+        /// Entries under the checkpoint.
+        size: u64,
+    },
+    /// The journal is older.
+    #[error(
+        "the journal ends at entry count {end} and the file \"checkpoint\" is over {size} entries: an old copy of the journal was restored; restore both from the same copy (une ancienne copie du journal a été restaurée)"
+    )]
+    Behind {
+        /// Entries up to the end of the journal.
+        end: u64,
+        /// Entries under the checkpoint.
+        size: u64,
+    },
+    /// Both are authentic in themselves, or seem so, but tell different histories.
+    #[error(
+        "the journal does not continue what the file \"checkpoint\" has signed: it is another register's, or an old copy of one of them was restored, or entry {entry} or one before it was changed; restore both from the same copy (le journal ne fait pas suite au fichier « checkpoint »)"
+    )]
+    Fork {
+        /// The last entry that is concerned.
+        entry: u64,
+    },
+}
+
+impl OpenError {
+    /// The same once more, as one failure is told to everybody who waited for one commit.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::NotARegister(dir) => Self::NotARegister(dir.clone()),
+            Self::Exists(dir) => Self::Exists(dir.clone()),
+            Self::Locked { dir, seconds } => Self::Locked {
+                dir: dir.clone(),
+                seconds: *seconds,
+            },
+            Self::Key(error) => Self::Key(error.copy()),
+            Self::Origin { found, expected } => Self::Origin {
+                found: found.clone(),
+                expected: expected.clone(),
+            },
+            Self::Checkpoint(error) => Self::Checkpoint(error.clone()),
+            Self::Damaged { first, last } => Self::Damaged {
+                first: *first,
+                last: *last,
+            },
+            Self::Journal { path, source } => Self::Journal {
+                path: path.clone(),
+                source: source.clone(),
+            },
+            Self::Io { path, source } => Self::Io {
+                path: path.clone(),
+                source: copy_io(source),
+            },
+        }
+    }
+}
+
+/// The same error once more.
+pub(crate) fn copy_io(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
 }
 
 /// Why an entry was not appended. Whoever waits for it must not go on.
@@ -84,7 +194,7 @@ pub enum AppendError {
     },
     /// The register cannot be read again, is locked, or was tampered with meanwhile.
     #[error(transparent)]
-    Register(#[from] OpenError),
+    Register(OpenError),
     /// Reading or writing failed: full disk, missing directory, no permission.
     #[error("{path}: {source}; check that the register is mounted, writable and not full", path = path.display())]
     Io {
@@ -93,6 +203,15 @@ pub enum AppendError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<OpenError> for AppendError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { path, source } => Self::Io { path, source },
+            error => Self::Register(error),
+        }
+    }
 }
 
 impl From<KeyError> for AppendError {
@@ -153,6 +272,9 @@ pub enum VerifyError {
         /// Last signed entry.
         last: u64,
     },
+    /// The entries that wait to be published cannot be read, or do not follow from the checkpoint.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
     /// All entries are authentic, but a file of hashes is damaged.
     #[error(
         "the hash file {path} is damaged (it covers entries {first} to {last}, which are as they were signed)"
@@ -181,6 +303,16 @@ pub enum VerifyError {
     /// The body of the entry is gone and no entry says that it was erased.
     #[error("the body of entry {0} is gone, and no entry says that it was erased")]
     Erased(u64),
+    /// An erasure that was announced was cut off.
+    #[error(
+        "{path} still holds the body of entry {entry}, which was erased after its time: the erasure was cut off; run privacyctl register purge again (l'effacement a été interrompu : relancez-le)"
+    )]
+    Unpurged {
+        /// The file, below the register.
+        path: String,
+        /// First entry that is erased elsewhere and not in it.
+        entry: u64,
+    },
     /// The entry is as it was signed, but breaks a rule of the register.
     #[error("{name}: {why}")]
     Rule {
@@ -235,6 +367,14 @@ pub enum ReadError {
     /// A writer holds it for too long.
     #[error("the register {dir} is being written; try again", dir = .0.display())]
     Locked(PathBuf),
+    /// The journal cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: JournalFault,
+    },
 }
 
 impl From<ReadError> for VerifyError {
@@ -243,6 +383,7 @@ impl From<ReadError> for VerifyError {
             ReadError::Io { path, source } => Self::Io { path, source },
             ReadError::Checkpoint { source, .. } => Self::Checkpoint(source),
             ReadError::Locked(_) => Self::Locked,
+            ReadError::Journal { source, .. } => Self::Journal(source),
             ReadError::Truncated(path) => Self::Io {
                 path,
                 source: io::Error::new(io::ErrorKind::UnexpectedEof, "ends within an entry"),

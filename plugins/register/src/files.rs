@@ -2,10 +2,12 @@
 //! Paths of the tlog-tiles layout, entry bundles, writes that survive a power cut, and the lock.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,6 +19,8 @@ use crate::{entry::MAX_ENTRY_SIZE, tree::TILE_WIDTH};
 pub const CHECKPOINT: &str = "checkpoint";
 pub const PUBLIC_KEY: &str = "register.pub";
 pub const LOCK: &str = "lock";
+/// Entries that are not published yet.
+pub const JOURNAL: &str = "journal";
 /// The latest checkpoint with the cosignatures of witnesses.
 pub const WITNESSED: &str = "witnessed";
 
@@ -122,7 +126,45 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
 /// bytes or all of the new ones: a temporary file beside it, its data to the disk, then the rename, then
 /// the folder. `root` itself must exist: a register whose directory vanished is not made anew.
 pub fn write_durable(root: &Path, relative: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = write_beside(root, relative, bytes)?;
     let path = root.join(relative);
+    move_to(&temporary, &path)?;
+    sync_parent(&path)
+}
+
+/// [`write_durable`] of several files, which need not appear together: each has all of its bytes or does not
+/// change. Waits less for the disk than one by one.
+pub fn write_all_durable(
+    root: &Path,
+    files: &[(String, Vec<u8>)],
+) -> Result<(), (PathBuf, io::Error)> {
+    let mut beside = Vec::with_capacity(files.len());
+    for (relative, bytes) in files {
+        match write_beside(root, relative, bytes) {
+            Ok(temporary) => beside.push(temporary),
+            Err(e) => {
+                for temporary in beside {
+                    let _ = fs::remove_file(temporary);
+                }
+                return Err((root.join(relative), e));
+            }
+        }
+    }
+    let mut folders = BTreeSet::new();
+    for ((relative, _), temporary) in files.iter().zip(beside) {
+        let path = root.join(relative);
+        move_to(&temporary, &path).map_err(|e| (path.clone(), e))?;
+        folders.extend(path.parent().map(Path::to_owned));
+    }
+    for folder in folders {
+        let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|e| (folder, e))?;
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to a temporary file beside `root/relative`, and waits for the disk. Returns its path.
+fn write_beside(root: &Path, relative: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let mut folder = root.to_path_buf();
     let mut parts: Vec<&str> = relative.split('/').collect();
     let name = parts.pop().unwrap_or_default();
@@ -143,66 +185,139 @@ pub fn write_durable(root: &Path, relative: &str, bytes: &[u8]) -> io::Result<()
         .truncate(true)
         .mode(0o644)
         .open(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, &path));
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     if written.is_err() {
         // On a full disk the half-written file would keep the space that the next attempt needs.
         let _ = fs::remove_file(&temporary);
     }
-    written?;
-    sync_parent(&path)
+    written.map(|()| temporary)
+}
+
+fn move_to(temporary: &Path, path: &Path) -> io::Result<()> {
+    let moved = fs::rename(temporary, path);
+    if moved.is_err() {
+        let _ = fs::remove_file(temporary);
+    }
+    moved
 }
 
 /// An advisory lock over a register, given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: Arc<File>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not left to the last of its copies: a process that this one starts has one for a moment.
+        let _ = flock(&*self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
     /// Waits up to `patience` for the lock. `flock` belongs to the open file, so it holds between
     /// threads and processes alike and is given back by the kernel when a process dies.
     pub fn take(root: &Path, exclusive: bool, patience: Duration) -> io::Result<Option<Self>> {
-        let path = root.join(LOCK);
-        let open = || {
-            if exclusive {
-                File::options()
-                    .read(true)
-                    .append(true)
-                    .create(true)
-                    .mode(0o644)
-                    .open(&path)
-            } else {
-                // An auditor may have a read-only copy.
-                open_plain(&path)
-            }
+        let mut file = LockFile::new(root, exclusive);
+        let turn = open_plain(&root.join(JOURNAL)).ok();
+        file.take(turn.as_ref(), patience)
+    }
+}
+
+/// The file that a lock is on, kept open.
+#[derive(Debug)]
+pub struct LockFile {
+    path: PathBuf,
+    exclusive: bool,
+    file: Option<Arc<File>>,
+}
+
+impl LockFile {
+    pub fn new(root: &Path, exclusive: bool) -> Self {
+        Self {
+            path: root.join(LOCK),
+            exclusive,
+            file: None,
+        }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        if self.exclusive {
+            File::options()
+                .read(true)
+                .append(true)
+                .create(true)
+                .mode(0o644)
+                .open(&self.path)
+        } else {
+            // An auditor may have a read-only copy.
+            open_plain(&self.path)
+        }
+    }
+
+    /// Waits up to `patience` for the lock; `None` when somebody has it for longer. Whoever waits holds a lock on
+    /// `turn`, which everybody takes first: who has just had the lock does not get it again before those who wait.
+    pub fn take(&mut self, turn: Option<&File>, patience: Duration) -> io::Result<Option<Lock>> {
+        let end = Instant::now() + patience;
+        let _turn = match turn {
+            Some(turn) => match poll(turn, FlockOperation::NonBlockingLockExclusive, end)? {
+                true => Some(Turn(turn)),
+                false => return Ok(None),
+            },
+            None => None,
         };
-        let operation = if exclusive {
+        let operation = if self.exclusive {
             FlockOperation::NonBlockingLockExclusive
         } else {
             FlockOperation::NonBlockingLockShared
         };
-        let end = Instant::now() + patience;
         loop {
-            // Opened anew each time: where somebody has removed the file, whoever still waits for the old
-            // one would write beside whoever has locked the new one.
-            let file = open()?;
-            match flock(&file, operation) {
-                Ok(()) if is_at(&file, &path) => return Ok(Some(Self { _file: file })),
-                Ok(()) | Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
-                    if Instant::now() >= end {
-                        return Ok(None);
-                    }
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                Err(e) => return Err(e.into()),
+            let file = match self.file.take() {
+                Some(file) => file,
+                None => Arc::new(self.open()?),
+            };
+            if !poll(&file, operation, end)? {
+                return Ok(None);
+            }
+            let lock = Lock { file };
+            // Where somebody has removed the file, whoever still holds the old one would write beside whoever has
+            // locked the new one.
+            if is_at(&lock.file, &self.path) {
+                self.file = Some(Arc::clone(&lock.file));
+                return Ok(Some(lock));
             }
         }
     }
 }
 
+struct Turn<'a>(&'a File);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let _ = flock(self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Tries until `end`; whether it worked.
+fn poll(file: &File, operation: FlockOperation, end: Instant) -> io::Result<bool> {
+    let mut pause = Duration::from_micros(50);
+    loop {
+        match flock(file, operation) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+                if Instant::now() >= end {
+                    return Ok(false);
+                }
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(2));
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 /// Whether `file` is still the one that `path` leads to.
-fn is_at(file: &File, path: &Path) -> bool {
+pub fn is_at(file: &File, path: &Path) -> bool {
     file.metadata()
         .and_then(|ours| Ok((ours, fs::metadata(path)?)))
         .is_ok_and(|(ours, there)| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
@@ -227,11 +342,11 @@ mod tests {
         let path = tmp.path().join(LOCK);
         if let Some(second) = second {
             // Whoever got it holds the file that everybody else will open.
-            assert!(is_at(&second._file, &path));
+            assert!(is_at(&second.file, &path));
             drop(second);
         }
         let third = waiter.join().unwrap().unwrap();
-        assert!(is_at(&third._file, &path));
+        assert!(is_at(&third.file, &path));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 use base64::prelude::{BASE64_STANDARD, Engine};
 use signed_note::{StandardSigner, StandardVerifier, Verifier};
 
-use crate::files;
+use crate::{error::copy_io, files};
 
 /// Longest key file that is read: a key is one short line.
 const MAX_KEY_FILE: u64 = 4096;
@@ -289,6 +289,37 @@ pub enum KeyError {
         /// Which key was expected.
         what: &'static str,
     },
+}
+
+impl KeyError {
+    /// The same once more.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::Name(name) => Self::Name(name.clone()),
+            Self::Random(why) => Self::Random(why.clone()),
+            Self::Read { path, source } => Self::Read {
+                path: path.clone(),
+                source: copy_io(source),
+            },
+            Self::Write { path, source } => Self::Write {
+                path: path.clone(),
+                source: copy_io(source),
+            },
+            Self::Exposed { path, mode } => Self::Exposed {
+                path: path.clone(),
+                mode: *mode,
+            },
+            Self::File { path, what } => Self::File {
+                path: path.clone(),
+                what,
+            },
+            Self::WitnessFile { path, what } => Self::WitnessFile {
+                path: path.clone(),
+                what,
+            },
+            Self::Malformed { what } => Self::Malformed { what },
+        }
+    }
 }
 
 #[cfg(test)]

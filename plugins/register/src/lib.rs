@@ -56,11 +56,15 @@ mod error;
 mod fields;
 mod files;
 mod frames;
+mod group;
 mod head;
+pub mod journal;
 mod key;
 mod lean;
+mod live;
 mod policy;
 mod proof;
+mod purge;
 mod reader;
 mod register;
 mod report;
@@ -69,17 +73,19 @@ mod tree;
 mod verify;
 mod walk;
 pub mod witness;
+mod writer;
 
 pub use agents::{AgentError, AgentName, AgentTable};
 pub use checkpoint::{CheckpointError, SignedCheckpoint};
 pub use cosignature::{WitnessKey, WitnessVerifier};
 pub use entry::{Entry, EntryError, MAX_ENTRY_SIZE, Operation, Phase, Record, SCHEMA};
-pub use error::{AppendError, OpenError, PurgeError, ReadError, VerifyError};
+pub use error::{AppendError, JournalFault, OpenError, PurgeError, ReadError, VerifyError};
 pub use fields::{Agent, Anonymisation, Element, Erasure, Model, Output, Recipient, Refusal};
 pub use frames::{
     FRAME_PROOF_FORMAT, Frame, FrameError, FrameFile, FrameProof, prove_frame, prove_frame_among,
 };
 pub use key::{KeyError, SigningKey, VerifierKey};
+pub use live::Held;
 pub use policy::{
     Cosignature, Policy, PolicyError, Witnessed, WitnessedError, WitnessedReport, verify_witnessed,
 };

@@ -23,8 +23,43 @@ pub struct TileBytes {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tree {
     size: u64,
-    /// `levels[l]` holds the 0 to 255 hashes of the incomplete tile of level `l`.
-    levels: Vec<Vec<Hash>>,
+    levels: Vec<Level>,
+}
+
+/// The incomplete tile of one level.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Level {
+    /// Its 0 to 255 hashes.
+    hashes: Vec<Hash>,
+    /// Roots over them in groups of falling powers of two, so that neither a new leaf nor the root needs all of
+    /// them.
+    peaks: Vec<Hash>,
+}
+
+impl Level {
+    fn push(&mut self, hash: Hash) {
+        self.hashes.push(hash);
+        self.peaks.push(hash);
+        for _ in 0..self.hashes.len().trailing_zeros() {
+            if let (Some(right), Some(left)) = (self.peaks.pop(), self.peaks.pop()) {
+                self.peaks.push(node_hash(left, right));
+            }
+        }
+    }
+
+    /// Empties a full tile and returns its root.
+    fn take(&mut self) -> Option<Hash> {
+        self.hashes.clear();
+        self.peaks.pop()
+    }
+}
+
+impl From<Vec<Hash>> for Level {
+    fn from(hashes: Vec<Hash>) -> Self {
+        let mut level = Self::default();
+        hashes.into_iter().for_each(|hash| level.push(hash));
+        level
+    }
 }
 
 impl Tree {
@@ -36,7 +71,10 @@ impl Tree {
             .enumerate()
             .all(|(l, hashes)| hashes.len() as u64 == edge_width(size, l as u8))
             && levels.len() == level_count(size);
-        fits.then_some(Self { size, levels })
+        fits.then(|| Self {
+            size,
+            levels: levels.into_iter().map(Level::from).collect(),
+        })
     }
 
     /// Number of leaves.
@@ -46,34 +84,38 @@ impl Tree {
 
     /// Hashes of the incomplete tile of `level`.
     pub fn edge(&self, level: usize) -> &[Hash] {
-        self.levels.get(level).map_or(&[], Vec::as_slice)
+        self.levels.get(level).map_or(&[], |l| &l.hashes)
     }
 
-    /// Adds a leaf and returns the tiles that it changes, lowest first.
+    /// Adds a leaf and returns the tiles that are full with it, lowest first. [`Self::partial_tiles`] has the others.
     pub fn push(&mut self, leaf: Hash) -> Vec<TileBytes> {
-        let mut changed = Vec::new();
-        let mut hash = leaf;
         self.size += 1;
-        for level in 0.. {
-            if self.levels.len() == level {
-                self.levels.push(Vec::new());
+        self.push_from(0, leaf)
+    }
+
+    /// Adds the hash of what was last added to `level`.
+    fn push_from(&mut self, level: usize, mut hash: Hash) -> Vec<TileBytes> {
+        let mut full = Vec::new();
+        for level in level.. {
+            while self.levels.len() <= level {
+                self.levels.push(Level::default());
             }
-            let hashes = &mut self.levels[level];
-            hashes.push(hash);
-            changed.push(TileBytes {
+            let tile = &mut self.levels[level];
+            tile.push(hash);
+            if (tile.hashes.len() as u64) < TILE_WIDTH {
+                break;
+            }
+            full.push(TileBytes {
                 level: level as u8,
                 // The tile that the last leaf falls into.
                 index: (self.size - 1) >> (8 * (level as u32 + 1)).min(63),
-                width: hashes.len() as u32,
-                bytes: concat(hashes),
+                width: TILE_WIDTH as u32,
+                bytes: concat(&tile.hashes),
             });
-            if (hashes.len() as u64) < TILE_WIDTH {
-                break;
-            }
-            hash = subtree(hashes);
-            hashes.clear();
+            let Some(root) = tile.take() else { break };
+            hash = root;
         }
-        changed
+        full
     }
 
     /// Adds 256 leaves at once to a tree of a multiple of 256: `root` is the one over them. Returns the tiles of higher
@@ -83,28 +125,11 @@ impl Tree {
             self.size.is_multiple_of(TILE_WIDTH),
             "the lowest tile is incomplete"
         );
-        let mut changed = Vec::new();
-        let mut hash = root;
         self.size += TILE_WIDTH;
-        for level in 1.. {
-            while self.levels.len() <= level {
-                self.levels.push(Vec::new());
-            }
-            let hashes = &mut self.levels[level];
-            hashes.push(hash);
-            if (hashes.len() as u64) < TILE_WIDTH {
-                break;
-            }
-            changed.push(TileBytes {
-                level: level as u8,
-                index: (self.size - 1) >> (8 * (level as u32 + 1)).min(63),
-                width: hashes.len() as u32,
-                bytes: concat(hashes),
-            });
-            hash = subtree(hashes);
-            hashes.clear();
+        if self.levels.is_empty() {
+            self.levels.push(Level::default());
         }
-        changed
+        self.push_from(1, root)
     }
 
     /// The incomplete tiles, lowest first.
@@ -112,12 +137,12 @@ impl Tree {
         self.levels
             .iter()
             .enumerate()
-            .filter(|(_, hashes)| !hashes.is_empty())
-            .map(|(level, hashes)| TileBytes {
+            .filter(|(_, tile)| !tile.hashes.is_empty())
+            .map(|(level, tile)| TileBytes {
                 level: level as u8,
                 index: self.size >> (8 * (level as u32 + 1)).min(63),
-                width: hashes.len() as u32,
-                bytes: concat(hashes),
+                width: tile.hashes.len() as u32,
+                bytes: concat(&tile.hashes),
             })
             .collect()
     }
@@ -125,16 +150,12 @@ impl Tree {
     /// The root. An incomplete tile stands below its parents as one more, smaller node at their right:
     /// that is how RFC 6962 splits a list at the largest power of two.
     pub fn root(&self) -> Hash {
-        let mut right = None;
-        for hashes in &self.levels {
-            let mut nodes = hashes.clone();
-            nodes.extend(right);
-            right = match nodes.as_slice() {
-                [] => None,
-                nodes => Some(subtree(nodes)),
-            };
-        }
-        right.unwrap_or(EMPTY_HASH)
+        self.levels
+            .iter()
+            .flat_map(|tile| tile.peaks.iter().rev())
+            .copied()
+            .reduce(|right, left| node_hash(left, right))
+            .unwrap_or(EMPTY_HASH)
     }
 }
 
@@ -210,7 +231,10 @@ mod tests {
                         .collect();
                     assert_eq!(tile.bytes, concat(&hashes), "{size} {tile:?}");
                 }
-                let again = Tree::from_edge(size, tree.levels[..level_count(size)].to_vec());
+                let again = (0..level_count(size))
+                    .map(|l| tree.edge(l).to_vec())
+                    .collect();
+                let again = Tree::from_edge(size, again);
                 assert_eq!(again.unwrap().root(), tree.root());
             }
         }

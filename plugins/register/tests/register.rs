@@ -33,6 +33,7 @@ fn at(n: usize) -> Timestamp {
     start() + SignedDuration::from_secs(n as i64)
 }
 
+/// A register whose every entry was published before the next one.
 fn filled(dir: &Path, entries: usize) -> Register {
     let mut register = Register::init(dir, ORIGIN).unwrap();
     for n in 0..entries {
@@ -41,6 +42,7 @@ fn filled(dir: &Path, entries: usize) -> Register {
             n as u64,
             "entry {n}"
         );
+        register.publish().unwrap();
     }
     register
 }
@@ -146,6 +148,9 @@ fn tiles_fill_up_and_open_again_at_every_boundary() {
     assert_eq!(verify(&dir, &key).unwrap().entries, 0);
     for n in 0..600 {
         register.append_at(&entry(n), at(n)).unwrap();
+        if n + 1 == 599 {
+            register.publish().unwrap();
+        }
         if [1, 2, 255, 256, 257, 511, 512, 513, 600].contains(&(n + 1)) {
             assert_eq!(verify(&dir, &key).unwrap().entries, n as u64 + 1);
             register = Register::open(&dir, None).unwrap();
@@ -166,7 +171,7 @@ fn tiles_fill_up_and_open_again_at_every_boundary() {
     assert!(!exists("tile/entries/000.p") && !exists("tile/0/001.p"));
     assert!(
         exists("tile/0/002.p/87"),
-        "each signed size keeps its partial tiles until the tile is full"
+        "each published size keeps its partial tiles until the tile is full"
     );
     // A checkpoint of every earlier size is a beginning of this register.
     assert_eq!(fs::read(dir.join("tile/0/000")).unwrap().len(), 256 * 32);
@@ -198,7 +203,10 @@ fn each_flipped_byte_is_found_and_the_entry_named() {
                 ends.push(bytes.len() - rest.len());
             }
         }
-        for at in 0..bytes.len() {
+        // Nothing waits in the journal, so only its header matters, and that is there twice.
+        let matters =
+            |at: usize| name != "journal" || at % 4096 < 104 && at < 8192 || at % 9973 == 0;
+        for at in (0..bytes.len()).filter(|at| matters(*at)) {
             let mut changed = bytes.clone();
             changed[at] ^= 1 << (at % 8);
             fs::write(&path, &changed).unwrap();
@@ -217,6 +225,12 @@ fn each_flipped_byte_is_found_and_the_entry_named() {
                         !matches!(with_own, Ok(Ok(_))),
                         "byte {at} of the public key"
                     );
+                }
+                "journal" => {
+                    assert!(result.is_ok(), "byte {at} of the journal: {result:?}");
+                    assert!(Register::open(&dir, None).is_ok(), "byte {at}");
+                    let now = fs::read(&path).unwrap();
+                    assert!(now[..104] == bytes[..104] && now[4096..4200] == bytes[4096..4200]);
                 }
                 "checkpoint" => assert!(
                     matches!(result, Err(VerifyError::Checkpoint(_))),
@@ -260,24 +274,22 @@ fn each_missing_or_shortened_file_is_found() {
             .to_str()
             .unwrap()
             .to_owned();
-        let matters = !["lock", "register.pub", "keys/register.key"].contains(&name.as_str())
+        let matters = !["lock", "register.pub", "keys/register.key"]
+            .contains(&name.as_str())
             // Readers of earlier checkpoints miss a narrower copy; what is signed now stands without.
             && !name.ends_with(".p/1") && !name.ends_with(".p/2");
         let bytes = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(verify(&dir, &key).is_err(), matters, "{name} removed");
-        for length in 0..bytes.len() {
+        let needed = name.starts_with("tile") || ["checkpoint", "journal"].contains(&&*name);
+        let step = if name == "journal" { 1009 } else { 1 };
+        for length in (0..bytes.len()).step_by(step) {
             fs::write(&path, &bytes[..length]).unwrap();
             let found = verify(&dir, &key).is_err();
-            let matters = name.starts_with("tile") || name == "checkpoint";
-            assert_eq!(found, matters, "{name} cut to {length}");
+            assert_eq!(found, needed, "{name} cut to {length}");
         }
         fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
-        assert_eq!(
-            verify(&dir, &key).is_err(),
-            name.starts_with("tile") || name == "checkpoint",
-            "{name} made longer"
-        );
+        assert_eq!(verify(&dir, &key).is_err(), needed, "{name} made longer");
         fs::write(&path, &bytes).unwrap();
     }
 }
@@ -340,39 +352,77 @@ fn a_rolled_back_register_verifies_only_without_an_earlier_checkpoint() {
     ));
 }
 
-/// The states that a crash can leave within one append, at every byte of every file: the bundle, then the
-/// tiles, then the checkpoint, each first under a temporary name.
+/// The states that a crash can leave within one append and the publication of its entry, at every byte of every
+/// file: the journal; then the bundle, the tiles, the checkpoint, each first under a temporary name; then
+/// the two copies of the header of the journal.
 #[test]
 fn a_crash_at_any_byte_of_an_append_loses_nothing_acknowledged() {
     for size in [0usize, 3, 255] {
         let tmp = tempfile::tempdir().unwrap();
-        let (before, after, dir) = (
-            tmp.path().join("before"),
-            tmp.path().join("after"),
-            tmp.path().join("crashed"),
-        );
-        let mut register = filled(&before, size);
+        let names = ["before", "appended", "published", "crashed", "work"];
+        let [before, appended, published, dir, work] = names.map(|name| tmp.path().join(name));
+        let mut register = filled(&work, size);
         let key = register.verifier_key();
         // Copies for readers of far earlier checkpoints only make this test slow.
-        for path in files_below(&before.join("tile")) {
+        for path in files_below(&work.join("tile")) {
             let name = path.file_name().unwrap().to_str().unwrap();
             if name.parse().is_ok_and(|width: usize| width + 4 < size) {
                 fs::remove_file(path).unwrap();
             }
         }
-        copy(&before, &after);
-        drop(register);
-        register = Register::open(&after, None).unwrap();
+        copy(&work, &before);
         register.append_at(&entry(size), at(size)).unwrap();
+        copy(&work, &appended);
+        register.publish().unwrap();
+        copy(&work, &published);
         drop(register);
-        // What the append wrote, in its order.
-        let mut written: Vec<String> = files_below(&after)
+        let opens = |wanted: usize, state: &str| {
+            let mut register = Register::open(&dir, None)
+                .unwrap_or_else(|e| panic!("{size} entries, {state}: {e}"));
+            assert_eq!(register.size(), wanted as u64, "{size} entries, {state}");
+            assert_eq!(verify(&dir, &key).unwrap().entries, wanted as u64);
+            register.append_at(&entry(wanted), at(wanted)).unwrap();
+            assert_eq!(verify(&dir, &key).unwrap().entries, wanted as u64 + 1);
+        };
+        let journal = |path: &Path| fs::read(path.join("journal")).unwrap();
+        // What was written to the journal, cut anywhere: its first bytes, then what was there before.
+        let cuts = |from: &Path, to: &Path| {
+            let (old, new) = (journal(from), journal(to));
+            let differ = |at: &usize| old[*at] != new[*at];
+            let (first, end) = (
+                (0..old.len()).find(differ).unwrap(),
+                (0..old.len()).rfind(differ).unwrap() + 1,
+            );
+            let step = if size < 255 { 5 } else { 50 };
+            let lengths = (first..end)
+                .filter(|at| differ(at))
+                .step_by(step)
+                .chain([end]);
+            lengths
+                .map(|at| (at == end, [&new[..at], &old[at..]].concat()))
+                .collect::<Vec<_>>()
+        };
+        for (whole, bytes) in cuts(&before, &appended) {
+            copy(&before, &dir);
+            fs::write(dir.join("journal"), bytes).unwrap();
+            opens(size + usize::from(whole), "journal");
+        }
+
+        // What the publication wrote, in its order.
+        let mut written: Vec<String> = files_below(&published)
             .iter()
             .filter(|path| {
-                let name = path.strip_prefix(&after).unwrap();
-                fs::read(before.join(name)).ok() != fs::read(path).ok()
+                let name = path.strip_prefix(&published).unwrap();
+                fs::read(appended.join(name)).ok() != fs::read(path).ok()
             })
-            .map(|path| path.strip_prefix(&after).unwrap().to_str().unwrap().into())
+            .map(|path| {
+                path.strip_prefix(&published)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .into()
+            })
+            .filter(|name| name != "journal")
             .collect();
         written.sort_by_key(|name| match name.split('/').nth(1) {
             Some("entries") => 0,
@@ -381,19 +431,18 @@ fn a_crash_at_any_byte_of_an_append_loses_nothing_acknowledged() {
         });
         assert!(written.len() >= 3, "{written:?}");
         assert_eq!(written.last().unwrap(), "checkpoint");
-
         for done in 0..=written.len() {
             let cut = written
                 .get(done)
-                .map_or(vec![], |name| fs::read(after.join(name)).unwrap());
+                .map_or(vec![], |name| fs::read(published.join(name)).unwrap());
             // Every so many lengths: each opens, verifies and grows the register.
             let step = (cut.len() / if size < 255 { 40 } else { 6 }).max(1);
             for length in (0..=cut.len()).step_by(step) {
-                copy(&before, &dir);
+                copy(&appended, &dir);
                 for name in &written[..done] {
                     let target = dir.join(name);
                     fs::create_dir_all(target.parent().unwrap()).unwrap();
-                    fs::copy(after.join(name), target).unwrap();
+                    fs::copy(published.join(name), target).unwrap();
                 }
                 if let Some(name) = written.get(done) {
                     let target = dir.join(name);
@@ -402,15 +451,13 @@ fn a_crash_at_any_byte_of_an_append_loses_nothing_acknowledged() {
                     let temporary = target.with_file_name(format!(".{file}.new"));
                     fs::write(temporary, &cut[..length]).unwrap();
                 }
-                let mut register = Register::open(&dir, None).unwrap_or_else(|e| {
-                    panic!("{size} entries, {done} files, {length} bytes: {e}")
-                });
-                let wanted = if done == 0 { size } else { size + 1 };
-                assert_eq!(register.size(), wanted as u64);
-                assert_eq!(verify(&dir, &key).unwrap().entries, wanted as u64);
-                register.append_at(&entry(wanted), at(wanted)).unwrap();
-                assert_eq!(verify(&dir, &key).unwrap().entries, wanted as u64 + 1);
+                opens(size + 1, &format!("{done} files, {length} bytes"));
             }
+        }
+        for (_, bytes) in cuts(&appended, &published) {
+            copy(&published, &dir);
+            fs::write(dir.join("journal"), bytes).unwrap();
+            opens(size + 1, "header");
         }
     }
 }
@@ -441,12 +488,13 @@ fn a_last_file_cut_at_any_byte_never_opens_with_less() {
             }
         }
     }
-    // A bundle that ends in its fourth, never acknowledged entry, cut anywhere: the entry is dropped or
-    // kept whole.
+    // A bundle that ends in a fourth entry, whole or cut anywhere, which is not in the journal: an acknowledged one
+    // would be.
     let longer = tmp.path().join("longer");
     copy(&whole, &longer);
     let mut register = Register::open(&longer, None).unwrap();
     register.append_at(&entry(3), at(3)).unwrap();
+    register.publish().unwrap();
     let four = fs::read(longer.join("tile/entries/000.p/4")).unwrap();
     for length in 0..=four.len() {
         copy(&whole, &dir);
@@ -457,9 +505,8 @@ fn a_last_file_cut_at_any_byte_never_opens_with_less() {
             "cut to {length}: {verdict:?}"
         );
         let register = Register::open(&dir, None).unwrap();
-        let wanted = if length == four.len() { 4 } else { 3 };
-        assert_eq!(register.size(), wanted, "cut to {length}");
-        assert_eq!(verify(&dir, &key).unwrap().entries, wanted);
+        assert_eq!(register.size(), 3, "cut to {length}");
+        assert_eq!(verify(&dir, &key).unwrap().entries, 3);
     }
 }
 
@@ -591,26 +638,24 @@ fn a_full_disk_at_any_step_is_an_error_and_the_next_append_goes_on() {
         let dir = tmp.path().join("register");
         let mut register = filled(&dir, 3);
         let key = register.verifier_key();
+        register.append_at(&entry(3), at(3)).unwrap();
         // /dev/full refuses every write, as a full disk does.
         std::os::unix::fs::symlink("/dev/full", dir.join(name)).unwrap();
-        let error = register.append_at(&entry(3), at(3)).unwrap_err();
+        let error = register.publish().unwrap_err();
         let AppendError::Io { source, .. } = &error else {
             panic!("{name}: {error}");
         };
         assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{name}");
-        // The same process goes on, and so does another.
-        let mut other = Register::open(&dir, None).unwrap();
-        other.append_at(&entry(4), at(4)).unwrap();
-        register.append_at(&entry(5), at(5)).unwrap();
+        // The same process goes on, and so does another; what was acknowledged is there.
+        register.append_at(&entry(4), at(4)).unwrap();
+        let other = start_writer(&dir, Some(1)).wait_with_output().unwrap();
+        assert!(other.status.success());
+        let last = register.append(&entry(6)).unwrap();
+        assert_eq!(last, 6, "{name}");
+        assert_eq!(verify(&dir, &key).unwrap().entries, 7, "{name}");
         let entries = read_entries(&dir).unwrap();
-        assert_eq!(verify(&dir, &key).unwrap().entries, 5, "{name}");
-        for (_, body) in entries {
-            let record = Record::from_bytes(&body).unwrap();
-            assert_ne!(
-                record.entry.session, "session-3",
-                "{name}: what failed is not recorded as done"
-            );
-        }
+        let record = Record::from_bytes(&entries[3].1).unwrap();
+        assert_eq!(record.entry.session, "session-3", "{name}");
     }
 }
 
@@ -638,8 +683,14 @@ fn a_register_rolled_back_while_open_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let key = dir.join("keys/register.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-    let mut other = Register::open(&dir, None).unwrap();
-    other.append_at(&entry(9), at(9)).unwrap();
+    let refused = Register::open(&dir, None);
+    assert!(
+        matches!(refused, Err(OpenError::Damaged { .. })),
+        "this process knows better"
+    );
+    // Another one does not.
+    let other = start_writer(&dir, Some(1)).wait_with_output().unwrap();
+    assert!(other.status.success());
     damaged(register.probe());
 }
 
@@ -664,7 +715,9 @@ fn pipes_and_folders_in_place_of_files_are_errors_and_nobody_waits() {
             let _ = read_entries(&dir);
             let _ = VerifierKey::load(&dir.join("register.pub"));
             let verified = verify(&dir, &key);
-            let needed = relative.starts_with("tile") || relative.ends_with("checkpoint");
+            let needed = relative.starts_with("tile")
+                || relative.ends_with("checkpoint")
+                || relative.ends_with("journal");
             assert_eq!(verified.is_err(), needed, "{}", target.display());
             let _ = Register::open(&dir, None);
         }
@@ -907,9 +960,29 @@ fn a_register_that_vanishes_is_not_made_anew() {
     assert!(Register::init(&dir, ORIGIN).is_err());
     fs::remove_file(&dir).unwrap();
     let mut register = filled(&dir, 1);
-    fs::remove_dir_all(dir.join("tile/entries")).unwrap();
+    fs::rename(dir.join("tile/entries"), tmp.path().join("entries")).unwrap();
     fs::write(dir.join("tile/entries"), b"").unwrap();
-    assert!(register.append_at(&entry(1), at(1)).is_err());
+    assert_eq!(
+        register.append_at(&entry(1), at(1)).unwrap(),
+        1,
+        "in the journal"
+    );
+    assert!(register.publish().is_err());
+    assert!(register.checkpoint().is_err());
+    fs::remove_file(dir.join("tile/entries")).unwrap();
+    fs::rename(tmp.path().join("entries"), dir.join("tile/entries")).unwrap();
+    register.publish().unwrap();
+    assert_eq!(verify(&dir, &register.verifier_key()).unwrap().entries, 2);
+    // Nor is one without its journal, or without its checkpoint.
+    for name in ["journal", "checkpoint"] {
+        fs::rename(dir.join(name), tmp.path().join(name)).unwrap();
+        assert!(register.append_at(&entry(2), at(2)).is_err(), "{name}");
+        assert!(register.probe().is_err(), "{name}");
+        assert!(Register::open(&dir, None).is_err(), "{name}");
+        assert!(!dir.join(name).exists(), "{name}");
+        fs::rename(tmp.path().join(name), dir.join(name)).unwrap();
+    }
+    assert_eq!(register.append_at(&entry(2), at(2)).unwrap(), 2);
 }
 
 #[test]
