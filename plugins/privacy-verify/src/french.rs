@@ -2,7 +2,8 @@
 //! What the errors about proofs say, in French.
 
 use privacy_register::{
-    EntryName, FrameError, PolicyError, ProofError, ReadError, VerifyError, WitnessedError,
+    EntryName, FrameError, JournalFault, PolicyError, ProofError, ReadError, VerifyError,
+    WitnessedError,
 };
 
 use crate::{
@@ -21,6 +22,29 @@ pub fn name(name: &EntryName) -> String {
             local(time)
         ),
         None => format!("la mention {} (illisible)", name.index),
+    }
+}
+
+/// Why the journal cannot be used.
+pub fn journal(fault: &JournalFault) -> String {
+    match fault {
+        JournalFault::Missing => "le journal manque, et avec lui les dernières mentions ; restaurez-le avec le fichier « checkpoint » de la même copie".into(),
+        JournalFault::Header => "le début du journal est endommagé, ou ce n'est pas un journal ; restaurez-le avec le fichier « checkpoint » de la même copie".into(),
+        JournalFault::Length { length, wanted } => format!(
+            "le journal compte {length} octets au lieu de {wanted} : il a été tronqué ou allongé, ce qu'aucune panne ne fait ; restaurez-le avec le fichier « checkpoint » de la même copie"
+        ),
+        JournalFault::Broken { entry } => format!(
+            "la mention {entry}, dans le journal, a été modifiée ou écrasée après sa signature, car des mentions entières la suivent ; restaurez le journal avec le fichier « checkpoint » de la même copie"
+        ),
+        JournalFault::Ahead { base, size } => format!(
+            "le journal commence après {base} mentions et le fichier « checkpoint » n'en couvre que {size} : une ancienne copie de ce fichier a été restaurée ; restaurez les deux de la même copie"
+        ),
+        JournalFault::Behind { end, size } => format!(
+            "le journal s'arrête à {end} mentions et le fichier « checkpoint » en couvre {size} : une ancienne copie du journal a été restaurée ; restaurez les deux de la même copie"
+        ),
+        JournalFault::Fork { entry } => format!(
+            "le journal ne fait pas suite à ce que le fichier « checkpoint » a signé : il vient d'un autre registre, ou une ancienne copie de l'un des deux a été restaurée, ou la mention {entry} ou une mention antérieure a été modifiée ; restaurez les deux de la même copie"
+        ),
     }
 }
 
@@ -88,6 +112,9 @@ impl From<&ReadError> for Failure {
             ReadError::Beyond { index, size } => format!(
                 "il n'y a pas de mention {index} : le registre en contient {size}, comptées depuis 0"
             ),
+            ReadError::Journal { path, source } => {
+                format!("{} : {}", path.display(), journal(source))
+            }
             ReadError::Locked(dir) => format!(
                 "le registre {} est en cours d'écriture ; recommencez",
                 dir.display()

@@ -261,6 +261,10 @@ pub fn in_french(error: &VerifyError) -> String {
             "le point de contrôle antérieur ({size} mentions) n'est pas un début de ce registre : \
              des mentions ont été retirées ou modifiées et la suite signée de nouveau"
         ),
+        VerifyError::Journal(fault) => french::journal(fault),
+        VerifyError::Unpurged { path, entry } => format!(
+            "{path} contient encore la mention {entry}, effacée à son terme : l'effacement a été interrompu ; relancez privacyctl register purge"
+        ),
         VerifyError::Earlier(e) => format!("le point de contrôle antérieur : {e}"),
     }
 }
