@@ -466,3 +466,6 @@ impl Page<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

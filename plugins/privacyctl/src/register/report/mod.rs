@@ -206,7 +206,11 @@ fn report(
         title: match french {
             false => format!("Video protection: what was done in {name}"),
             true => {
-                let of = if name.starts_with(['a', 'o']) { "d'" } else { "de " };
+                let of = if name.starts_with(['a', 'o']) {
+                    "d'"
+                } else {
+                    "de "
+                };
                 format!("Vidéoprotection : bilan {of}{name}")
             }
         },
