@@ -12,9 +12,12 @@ pub const UNDECLARED: &str = "undeclared";
 /// Field of an opening entry: the file that is going to be written.
 pub const FILE: &str = "file";
 
+/// Field of a closing entry: who closed a session in the place of its process.
+pub const CLOSED_BY: &str = "closed_by";
+
 /// Fields that only the sink writes, whatever a request says.
 pub const OWN: [&str; 6] = [
-    "closed_by",
+    CLOSED_BY,
     "encryption",
     FILE,
     "path",
@@ -137,7 +140,7 @@ pub fn abandoned(opening: &Entry, index: u64, left: Option<&Leftover>) -> Entry 
     if let Some(masked) = &mut entry.anonymisation {
         masked.counted_at = "none".into();
     }
-    entry.more.insert("closed_by".into(), NEXT_START.into());
+    entry.more.insert(CLOSED_BY.into(), NEXT_START.into());
     if let Some(left) = left {
         entry.more.insert(
             "unfinished".into(),

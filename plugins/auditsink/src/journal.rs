@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use privacy_register::{Entry, Operation, Register, SignedCheckpoint, VerifierKey};
+use privacy_register::{Entry, Held, Operation, Register, SignedCheckpoint, VerifierKey};
 use serde_json::json;
 
 use crate::{
@@ -17,11 +17,13 @@ use crate::{
 };
 
 mod cuts;
+mod dead;
 mod ending;
 mod error;
 mod request;
 
 use cuts::Cuts;
+pub use dead::Settled;
 pub use error::JournalError;
 pub use request::Request;
 
@@ -73,6 +75,8 @@ struct Session {
     entry: Entry,
     /// Segments that have their entry.
     segments: u64,
+    /// Given back with the closing entry; without, the next start finds the session.
+    held: Held,
 }
 
 /// An entry that was written.
@@ -129,19 +133,6 @@ pub struct Closed {
     pub session: String,
     /// It ended without its end of stream.
     pub interrupted: bool,
-}
-
-/// A session of a process that died, closed at the start of this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// Index of the closing entry.
-    pub index: u64,
-    /// Index of the opening entry.
-    pub prior: u64,
-    /// The session.
-    pub session: String,
-    /// Name, without its folder, of the file that it has left, where that can be told.
-    pub left_as: Option<String>,
 }
 
 /// The end of a run.
@@ -266,15 +257,17 @@ impl Journal {
             run.announce(&mut entry);
         }
         request::leaves_room(&entry)?;
-        let index = self.register.append(&entry)?;
-        if !alone {
-            run.sessions.push(Session {
-                index,
-                text: request.entry.clone(),
-                entry,
-                segments: 0,
-            });
+        if alone {
+            return Ok(opened(self.register.append(&entry)?, false));
         }
+        let (index, held) = self.register.open_session(&entry)?;
+        run.sessions.push(Session {
+            index,
+            text: request.entry.clone(),
+            entry,
+            segments: 0,
+            held,
+        });
         Ok(opened(index, false))
     }
 
@@ -305,13 +298,14 @@ impl Journal {
         }
         let mut entry = entries::undeclared(camera, &self.host);
         run.announce(&mut entry);
-        let index = self.register.append(&entry)?;
+        let (index, held) = self.register.open_session(&entry)?;
         self.next_probe = Some(now + self.probe_interval);
         run.sessions.push(Session {
             index,
             text: String::new(),
             entry,
             segments: 0,
+            held,
         });
         Ok(Some(Opened {
             index,

@@ -54,7 +54,7 @@ use super::{
 };
 use crate::{
     errand::Errand,
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, Settled},
     patience::Patience,
 };
 
@@ -72,6 +72,8 @@ pub(super) struct State {
     pub(super) journal: Journal,
     /// The settings that it was opened with.
     pub(super) opened_with: Settings,
+    /// Sessions that were found dead and are still to be told of.
+    pub(super) settled: Vec<Settled>,
 }
 
 /// Lock order: `state` before `settings` before `status`. `state` is the queue of those who write to the disk
@@ -224,9 +226,11 @@ impl ElementImpl for AuditSink {
 
 impl BaseSinkImpl for AuditSink {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let state = self.open(&self.settings())?;
+        let mut state = self.open(&self.settings())?;
+        let settled = std::mem::take(&mut state.settled);
         *self.state.lock().unwrap() = Some(state);
         *self.status.lock().unwrap() = Status::default();
+        self.settled(settled);
         gst::info!(CAT, imp = self, "started");
         Ok(())
     }

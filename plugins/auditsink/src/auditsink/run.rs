@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The beginning and the end of a run, and what is told of it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use gst::{prelude::*, subclass::prelude::*};
 
@@ -13,7 +13,7 @@ use super::{
     upstream::Watch,
     witness,
 };
-use crate::journal::{Cut, Ended, Journal, JournalError, Opened};
+use crate::journal::{Cut, Ended, Journal, JournalError, Opened, Settled};
 
 /// How long a stop waits for the witness.
 const WITNESS_PATIENCE: Duration = Duration::from_secs(5);
@@ -31,13 +31,22 @@ impl AuditSink {
         settings.plan()?;
         let witness = witness::Address::of(settings)?;
         let host = settings.host_id.clone().filter(|id| !id.is_empty());
-        let journal = Journal::open(
+        let mut journal = Journal::open(
             dir,
             settings.signing_key.as_deref(),
             &host.unwrap_or_else(|| glib::host_name().to_string()),
             Duration::from_nanos(settings.probe_interval.nseconds()),
         )
         .map_err(|e| fault::message(settings, &e))?;
+        let folder = settings.location.as_deref().map(|location| {
+            let folder = location.parent();
+            folder
+                .filter(|f| !f.as_os_str().is_empty())
+                .unwrap_or(Path::new("."))
+        });
+        let settled = journal
+            .settle(folder)
+            .map_err(|e| fault::message(settings, &e))?;
         let witness = match witness {
             Some(address) => Some(
                 address
@@ -50,6 +59,7 @@ impl AuditSink {
         Ok(State {
             journal,
             opened_with: settings.clone(),
+            settled,
         })
     }
 
@@ -59,11 +69,11 @@ impl AuditSink {
         let plan = settings.plan()?;
         let watch = Watch::new(self.obj().upcast_ref());
         *self.watch.lock().unwrap() = Some(watch);
-        let mut state = self.state.lock().unwrap();
-        let unchanged = state
+        let mut guard = self.state.lock().unwrap();
+        let unchanged = guard
             .take()
             .filter(|state| state.opened_with.same_register(&settings));
-        let state = state.insert(match unchanged {
+        let state = guard.insert(match unchanged {
             Some(state) => state,
             None => self.open(&settings)?,
         });
@@ -71,10 +81,13 @@ impl AuditSink {
             .journal
             .begin(&plan)
             .map_err(|e| fault::message(&settings, &e))?;
+        let settled = std::mem::take(&mut state.settled);
         *self.status.lock().unwrap() = Status {
             running: true,
             ..Default::default()
         };
+        drop(guard);
+        self.settled(settled);
         Ok(())
     }
 
@@ -92,6 +105,19 @@ impl AuditSink {
             }
             Ok(None) | Err(JournalError::NotRunning) => Ok(()),
             Err(e) => Err(fault::message(&self.settings(), &e)),
+        }
+    }
+
+    /// Tells of the sessions that were found dead.
+    pub(super) fn settled(&self, settled: Vec<Settled>) {
+        for session in settled {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "entry {} was opened by a process that died; closed as interrupted",
+                session.prior
+            );
+            self.post(&session.into());
         }
     }
 

@@ -91,7 +91,7 @@ impl Journal {
             Err(error) => (run.output.unfinished(), Some(error)),
         };
         let mut sessions = Vec::new();
-        for session in &run.sessions {
+        for session in std::mem::take(&mut run.sessions) {
             let end = End {
                 times: &run.times,
                 output: &output,
@@ -107,12 +107,16 @@ impl Journal {
                     .insert("unfinished".into(), json!({"left_as": left}));
             }
             match self.register.append(&entry) {
-                Ok(index) => sessions.push(Closed {
-                    index,
-                    prior: session.index,
-                    session: session.entry.session.clone(),
-                    interrupted,
-                }),
+                Ok(index) => {
+                    // If its file stays, the next start finds the closing entry too.
+                    let _ = session.held.release();
+                    sessions.push(Closed {
+                        index,
+                        prior: session.index,
+                        session: session.entry.session,
+                        interrupted,
+                    });
+                }
                 Err(source) => {
                     // An entry that names the file stands already: the name stays true.
                     if failure.is_some() || !sessions.is_empty() {

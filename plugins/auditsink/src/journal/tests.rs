@@ -248,10 +248,16 @@ fn a_file_that_an_entry_names_keeps_its_name() {
     second.session = "s-2".into();
     journal.request(&second).unwrap();
     journal.write(b"abc").unwrap();
-    // The bundle of the fourth entry goes to a full disk.
-    let blocked = dir.join("tile/entries/000.p/.4.new");
-    std::os::unix::fs::symlink("/dev/full", blocked).unwrap();
-    let error = journal.end("", |_| None, false).unwrap_err();
+    // The register goes away between the two closing entries.
+    let away = tmp.path().join("away");
+    let leave = |session: &str| {
+        if session == "s-2" {
+            fs::rename(&dir, &away).unwrap();
+        }
+        None
+    };
+    let error = journal.end("", leave, false).unwrap_err();
+    fs::rename(&away, &dir).unwrap();
     assert!(matches!(error, JournalError::Append(_)), "{error}");
     let records = records(&dir);
     assert_eq!(records.len(), 3);

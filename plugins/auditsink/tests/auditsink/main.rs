@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The element in a harness and in whole pipelines.
 
+mod crash;
 mod failures;
 mod files;
 mod gates;
