@@ -2,7 +2,7 @@
 //! Verifying one bundle of entries against the tile of their hashes. It needs nothing of the bundles before it, so
 //! several are verified at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tlog_tiles::{Hash, record_hash};
 
@@ -32,6 +32,8 @@ pub struct Checked {
     pub tile: Option<VerifyError>,
     /// First narrower copy that differs.
     pub stale: Option<VerifyError>,
+    /// First narrower copy that still has a body that was erased.
+    pub unpurged: Option<VerifyError>,
 }
 
 impl Checked {
@@ -64,6 +66,7 @@ impl Checked {
             missing: None,
             tile: None,
             stale: None,
+            unpurged: None,
         };
         for at in 0..width {
             let seq = first + at;
@@ -112,8 +115,7 @@ impl Checked {
             }
             checked.stale = narrower(dir, &full_tile, width, &wanted, (first, 1))?;
         }
-        let stale = narrower(dir, &full, width, &bundle, (first, 1))?;
-        checked.stale = stale.or(checked.stale);
+        checked.copies(dir, &full, width, &bodies)?;
         Ok(checked)
     }
 }
@@ -140,8 +142,8 @@ pub fn widths(dir: &Path, full: &str) -> Result<Vec<u32>, VerifyError> {
     partials(&path).map_err(|source| VerifyError::Io { path, source })
 }
 
-/// Narrower copies of a file, kept for readers of earlier checkpoints, are its beginnings: the first that is not. The
-/// file starts at entry `first` and each of its hashes stands for `span` entries.
+/// Narrower copies of a tile, kept for readers of earlier checkpoints, are its beginnings: the first that is not. The
+/// tile starts at entry `first` and each of its hashes stands for `span` entries.
 pub fn narrower(
     dir: &Path,
     full: &str,
@@ -154,38 +156,73 @@ pub fn narrower(
         if u64::from(narrow) >= width {
             continue;
         }
-        let path = dir.join(format!("{full}.p/{narrow}"));
-        let io = |path: PathBuf| move |source| VerifyError::Io { path, source };
-        let copy = files::read_limited(&path, files::MAX_BUNDLE).map_err(io(path))?;
-        let (ours, theirs) = if full.starts_with("tile/entries/") {
-            (lengths(bytes), lengths(&copy))
-        } else {
-            (vec![32; bytes.len() / 32], vec![32; copy.len() / 32])
+        // One that is removed meanwhile is nobody's any more.
+        let Some(copy) = read(dir, &format!("{full}.p/{narrow}"), files::MAX_TILE)? else {
+            continue;
         };
-        let length = ours.iter().take(narrow as usize).sum();
-        if bytes.get(..length) != Some(copy.as_slice()) {
-            let mut at = 0;
-            let same = ours
-                .iter()
-                .zip(&theirs)
-                .take_while(|(ours, theirs)| {
-                    let end = at + **ours;
-                    let same = ours == theirs && bytes.get(at..end) == copy.get(at..end);
-                    at = end;
-                    same
-                })
-                .count();
+        if let Some(same) = differs(bytes, &copy, narrow) {
             stale.get_or_insert(VerifyError::Stale {
                 path: format!("{full}.p/{narrow}"),
-                entry: first + span * same as u64,
+                entry: first + span * same,
             });
         }
     }
     Ok(stale)
 }
 
-/// Length of each entry in a bundle, with the two bytes that hold it.
-fn lengths(bundle: &[u8]) -> Vec<usize> {
-    let (bodies, _) = files::split_bundle(bundle);
-    bodies.iter().map(|body| body.len() + 2).collect()
+/// How many hashes a narrower copy of a tile has in common with it, where it is not its beginning.
+pub fn differs(tile: &[u8], copy: &[u8], narrow: u32) -> Option<u64> {
+    if tile.get(..32 * narrow as usize) == Some(copy) {
+        return None;
+    }
+    let (ours, theirs) = (tile.chunks(32), copy.chunks(32));
+    Some(ours.zip(theirs).take_while(|(a, b)| a == b).count() as u64)
+}
+
+impl Checked {
+    /// The same for the copies of this bundle, whose present bodies are `bodies`.
+    fn copies(
+        &mut self,
+        dir: &Path,
+        full: &str,
+        width: u64,
+        bodies: &[&[u8]],
+    ) -> Result<(), VerifyError> {
+        for narrow in widths(dir, full)? {
+            if u64::from(narrow) >= width {
+                continue;
+            }
+            let relative = format!("{full}.p/{narrow}");
+            let Some(copy) = read(dir, &relative, files::MAX_BUNDLE)? else {
+                continue;
+            };
+            let (theirs, rest) = files::split_bundle(&copy);
+            let mut same = 0;
+            let mut erased = None;
+            for (at, body) in theirs.iter().enumerate() {
+                let ours = bodies.get(at);
+                if ours != Some(body) {
+                    // What was erased in the bundle, and not in the copy.
+                    let authentic = self.leaves.get(at) == Some(&record_hash(body));
+                    if ours.is_none_or(|ours| !ours.is_empty()) || !authentic {
+                        break;
+                    }
+                    erased.get_or_insert(at as u64);
+                }
+                same += 1;
+            }
+            if same < theirs.len() || !rest.is_empty() || theirs.len() != narrow as usize {
+                self.stale.get_or_insert(VerifyError::Stale {
+                    path: relative,
+                    entry: self.first + same as u64,
+                });
+            } else if let Some(at) = erased {
+                self.unpurged.get_or_insert(VerifyError::Unpurged {
+                    path: relative,
+                    entry: self.first + at,
+                });
+            }
+        }
+        Ok(())
+    }
 }

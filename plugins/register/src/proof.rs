@@ -6,14 +6,15 @@
 //! years later, on another machine, whatever became of the register.
 
 use std::{
+    cell::OnceCell,
     fmt, io,
     path::{Path, PathBuf},
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use tlog_tiles::{
-    Hash, check_record, check_tree, prove_record, prove_tree, record_hash, stored_hash_index,
-    tree_hash,
+    Hash, HashReader, check_record, check_tree, prove_record, prove_tree, record_hash,
+    stored_hash_index, tree_hash,
 };
 
 use crate::{
@@ -21,8 +22,9 @@ use crate::{
     entry::{EntryError, Record},
     error::ReadError,
     files,
+    journal::Pending,
     key::VerifierKey,
-    reader::{Reader, published, shared_lock},
+    reader::{Reader, pending, published, shared_lock},
     report::EntryName,
     tiles::{MAX_SIZE, TileError, Tiles},
 };
@@ -175,27 +177,28 @@ impl fmt::Display for Proof {
 /// Makes the proof that entry `index` stands in the register in `dir`, whose key is `key`. Reads only the few
 /// files that it needs, writes nothing, and hands out nothing that [`Proof::check`] would refuse.
 ///
-/// Where witnesses have cosigned a checkpoint over the entry, the proof leads to that one.
+/// The proof leads to the checkpoint that witnesses have cosigned, where that covers the entry, or to the one that is
+/// published, or, for an entry that is in the journal only, to the one there.
 ///
 /// # Errors
 ///
 /// When there is no such entry, its body is not what was signed, or a file is missing or damaged.
 pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<Proof, ProofError> {
     let _lock = shared_lock(dir).map_err(|()| ReadError::Locked(dir.into()))?;
-    let checkpoint = checkpoint_over(dir, key, index)?;
+    let state = State::read(dir)?;
+    let checkpoint = state.checkpoint_over(key, index)?;
     let size = checkpoint.size();
-    if index >= size {
-        return Err(ReadError::Beyond { index, size }.into());
-    }
-    let tiles = tiles(dir, size)?;
+    let tiles = state.tiles(size)?;
     let failed = |_| from_tiles(&tiles);
-    let leaf = prove_record(size, index, &tiles).and_then(|hashes| {
-        use tlog_tiles::HashReader as _;
-        Ok((hashes, tiles.read_hashes(&[stored_hash_index(0, index)])?))
-    });
-    let (hashes, leaf) = leaf.map_err(failed)?;
+    let hashes = prove_record(size, index, &tiles).map_err(failed)?;
+    let leaf = tiles
+        .read_hashes(&[stored_hash_index(0, index)])
+        .map_err(failed)?;
     let leaf = leaf.first().copied().ok_or_else(|| from_tiles(&tiles))?;
-    let body = Reader::at(dir, size).body(index)?;
+    let body = match index < state.published {
+        true => Reader::new(dir, state.published, Pending::default()).body(index)?,
+        false => state.pending()?.body(index).unwrap_or_default().to_vec(),
+    };
     if !body.is_empty() && record_hash(&body) != leaf {
         return Err(ProofError::Changed(EntryName::new(index, &body)));
     }
@@ -221,18 +224,16 @@ pub fn consistency(dir: &Path, old: u64, new: u64) -> Result<Vec<Hash>, ProofErr
     if old > new {
         return Err(ProofError::Order { old, new });
     }
-    let size = published(dir)?;
+    let state = State::read(dir)?;
+    let size = state.size_for(new.saturating_sub(1))?;
     if new > size {
-        return Err(ReadError::Beyond {
-            index: new - 1,
-            size,
-        }
-        .into());
+        let index = new - 1;
+        return Err(ReadError::Beyond { index, size }.into());
     }
     if old == 0 || old == new {
         return Ok(Vec::new());
     }
-    let tiles = tiles(dir, size)?;
+    let tiles = state.tiles(new)?;
     let failed = |_| from_tiles(&tiles);
     let proof = prove_tree(new, old, &tiles).map_err(failed)?;
     let (before, after) = (
@@ -243,47 +244,116 @@ pub fn consistency(dir: &Path, old: u64, new: u64) -> Result<Vec<Hash>, ProofErr
     Ok(proof)
 }
 
-fn tiles(dir: &Path, size: u64) -> Result<Tiles<'_>, ProofError> {
-    if size > MAX_SIZE {
-        return Err(ReadError::Beyond {
-            index: size - 1,
-            size: MAX_SIZE,
-        }
-        .into());
+/// What a register is at one moment, under the lock.
+struct State<'a> {
+    dir: &'a Path,
+    published: u64,
+    /// Read where it is asked for.
+    pending: OnceCell<Pending>,
+}
+
+impl<'a> State<'a> {
+    fn read(dir: &'a Path) -> Result<Self, ProofError> {
+        Ok(Self {
+            dir,
+            published: published(dir)?,
+            pending: OnceCell::new(),
+        })
     }
-    Ok(Tiles::new(dir, size))
+
+    fn pending(&self) -> Result<&Pending, ProofError> {
+        if let Some(pending) = self.pending.get() {
+            return Ok(pending);
+        }
+        let read = pending(self.dir, self.published)?;
+        Ok(self.pending.get_or_init(|| read))
+    }
+
+    /// Number of entries, as far as it takes to know whether `index` is among them.
+    fn size_for(&self, index: u64) -> Result<u64, ProofError> {
+        match index < self.published {
+            true => Ok(self.published),
+            false => Ok(self.pending()?.signed(self.published)),
+        }
+    }
+
+    /// The checkpoint to prove entry `index` against.
+    fn checkpoint_over(
+        &self,
+        key: &VerifierKey,
+        index: u64,
+    ) -> Result<SignedCheckpoint, ProofError> {
+        let size = self.size_for(index)?;
+        if index >= size {
+            return Err(ReadError::Beyond { index, size }.into());
+        }
+        let read = |name: &str| {
+            let path = self.dir.join(name);
+            files::read_optional(&path, files::MAX_CHECKPOINT)
+                .map_err(|source| ProofError::Io { path, source })
+        };
+        if let Some(bytes) = read(files::WITNESSED)? {
+            let witnessed = SignedCheckpoint::verify(&bytes, key).map_err(ProofError::Witnessed)?;
+            // Not one that witnesses have seen and that this register no longer reaches.
+            if witnessed.size() > index
+                && witnessed.size() <= self.size_for(witnessed.size() - 1)?
+            {
+                return Ok(witnessed);
+            }
+        }
+        if index >= self.published
+            && let Some(head) = &self.pending()?.head
+        {
+            let head = SignedCheckpoint::verify(head, key)?;
+            return match head.size() == size {
+                true => Ok(head),
+                false => Err(ProofError::Root(index)),
+            };
+        }
+        let bytes = read(files::CHECKPOINT)?.ok_or_else(|| ProofError::Io {
+            path: self.dir.join(files::CHECKPOINT),
+            source: io::ErrorKind::NotFound.into(),
+        })?;
+        Ok(SignedCheckpoint::verify(&bytes, key)?)
+    }
+
+    /// The tiles of the tree of the first `size` entries.
+    fn tiles(&self, size: u64) -> Result<Tiles<'a>, ProofError> {
+        if size > MAX_SIZE {
+            return Err(ReadError::Beyond {
+                index: size - 1,
+                size: MAX_SIZE,
+            }
+            .into());
+        }
+        let mut tiles = Tiles::new(self.dir, size.min(self.published));
+        if size > self.published {
+            // The tree grows in memory as the next writer makes it grow on the disk.
+            let mut tree = tiles.edge().map_err(from_tile)?;
+            let mut grown = Vec::new();
+            for index in self.published..size {
+                let body = self.pending()?.body(index).unwrap_or_default();
+                grown.extend(tree.push(record_hash(body)));
+            }
+            grown.extend(tree.partial_tiles());
+            tiles.overlay(grown);
+        }
+        Ok(tiles)
+    }
 }
 
 fn from_tiles(tiles: &Tiles<'_>) -> ProofError {
     match tiles.take_error() {
-        Some(TileError::Io { path, source }) => ProofError::Io { path, source },
-        Some(TileError::Missing(path)) => ProofError::Tile(path),
+        Some(error) => from_tile(error),
         None => ProofError::Tile("tile".into()),
     }
 }
 
-/// The checkpoint to prove entry `index` against: the one that witnesses have cosigned where it covers the entry.
-fn checkpoint_over(
-    dir: &Path,
-    key: &VerifierKey,
-    index: u64,
-) -> Result<SignedCheckpoint, ProofError> {
-    let read = |name: &str| {
-        let path = dir.join(name);
-        files::read_optional(&path, files::MAX_CHECKPOINT)
-            .map_err(|source| ProofError::Io { path, source })
-    };
-    if let Some(bytes) = read(files::WITNESSED)? {
-        let witnessed = SignedCheckpoint::verify(&bytes, key).map_err(ProofError::Witnessed)?;
-        if witnessed.size() > index {
-            return Ok(witnessed);
-        }
+fn from_tile(error: TileError) -> ProofError {
+    match error {
+        TileError::Io { path, source } => ProofError::Io { path, source },
+        TileError::Missing(path) => ProofError::Tile(path),
     }
-    let bytes = read(files::CHECKPOINT)?.ok_or_else(|| ProofError::Io {
-        path: dir.join(files::CHECKPOINT),
-        source: io::ErrorKind::NotFound.into(),
-    })?;
-    Ok(SignedCheckpoint::verify(&bytes, key)?)
 }
 
 /// Why there is no proof, or why it does not hold.
@@ -380,7 +450,7 @@ mod tests {
     fn root(dir: &Path, size: u64) -> Hash {
         match size {
             0 => EMPTY_HASH,
-            _ => tree_hash(size, &tiles(dir, size).unwrap()).unwrap(),
+            _ => tree_hash(size, &State::read(dir).unwrap().tiles(size).unwrap()).unwrap(),
         }
     }
 

@@ -9,8 +9,9 @@ use std::{
 
 use crate::{
     checkpoint::SignedCheckpoint,
-    error::ReadError,
+    error::{JournalFault, ReadError},
     files::{self, Lock},
+    journal::{self, Pending},
     tiles::wider,
     tree::TILE_WIDTH,
 };
@@ -41,6 +42,46 @@ pub fn published(dir: &Path) -> Result<u64, ReadError> {
         .map_err(|source| ReadError::Checkpoint { path, source })
 }
 
+/// What waits in the journal of a register whose checkpoint is over `published` entries. The caller holds the lock.
+///
+/// What is in front of the journal and what is behind it must meet: a copy of an earlier time in the place of one of the
+/// two leaves a gap.
+pub fn pending(dir: &Path, published: u64) -> Result<Pending, ReadError> {
+    let pending = journal::read(dir)?;
+    let fault = |source| ReadError::Journal {
+        path: dir.join(files::JOURNAL),
+        source,
+    };
+    let end = pending.base.saturating_add(pending.entries.len() as u64);
+    match pending.root {
+        Some(_) if pending.base > published => Err(fault(JournalFault::Ahead {
+            base: pending.base,
+            size: published,
+        })),
+        Some(_) if end < published => Err(fault(JournalFault::Behind {
+            end,
+            size: published,
+        })),
+        _ => Ok(pending),
+    }
+}
+
+impl Pending {
+    /// Number of entries of a register with these, those under a signature only; `published` of them are published.
+    pub(crate) fn signed(&self, published: u64) -> u64 {
+        match self.root {
+            Some(_) => published.max(self.base.saturating_add(self.covered as u64)),
+            None => published,
+        }
+    }
+
+    /// The body of entry `index`, if it is in the journal.
+    pub(crate) fn body(&self, index: u64) -> Option<&[u8]> {
+        let at = usize::try_from(index.checked_sub(self.base)?).ok()?;
+        self.entries.get(at).map(Vec::as_slice)
+    }
+}
+
 /// A register as it was when it was opened, for reading. Nothing is verified: [`crate::verify()`] does that, and
 /// [`crate::prove`] for one entry.
 ///
@@ -49,6 +90,8 @@ pub fn published(dir: &Path) -> Result<u64, ReadError> {
 pub struct Reader {
     dir: PathBuf,
     published: u64,
+    size: u64,
+    pending: Pending,
 }
 
 impl Reader {
@@ -56,22 +99,31 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When there is no checkpoint, or it is malformed, or a writer holds the register for too long.
+    /// When there is no checkpoint, or it is malformed, the journal does not follow it, or a writer holds the register
+    /// for too long.
     pub fn open(dir: &Path) -> Result<Self, ReadError> {
         let _lock = shared_lock(dir).map_err(|()| ReadError::Locked(dir.into()))?;
-        Ok(Self::at(dir, published(dir)?))
+        let published = published(dir)?;
+        Ok(Self::new(dir, published, pending(dir, published)?))
     }
 
-    /// The first `published` entries of the register.
-    pub(crate) fn at(dir: &Path, published: u64) -> Self {
+    /// The `published` entries of a register, and those that wait in its journal.
+    pub(crate) fn new(dir: &Path, published: u64, pending: Pending) -> Self {
         Self {
             dir: dir.into(),
             published,
+            size: pending.signed(published),
+            pending,
         }
     }
 
-    /// Number of entries.
+    /// Number of entries, with those that are in the journal only.
     pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Number of entries that are published in bundles.
+    pub fn published(&self) -> u64 {
         self.published
     }
 
@@ -92,6 +144,9 @@ impl Reader {
                 size: self.size(),
             });
         }
+        if let Some(body) = self.unpublished(index) {
+            return Ok(body.to_vec());
+        }
         let bundle = self.bundle(index / TILE_WIDTH)?;
         bundle
             .get((index % TILE_WIDTH) as usize)
@@ -107,6 +162,13 @@ impl Reader {
             next: range.start,
             end: range.end.min(self.size()),
             bundle: None,
+        }
+    }
+
+    fn unpublished(&self, index: u64) -> Option<&[u8]> {
+        match index < self.published {
+            true => None,
+            false => self.pending.body(index),
         }
     }
 
@@ -170,6 +232,9 @@ impl Iterator for Entries<'_> {
         }
         let index = self.next;
         self.next += 1;
+        if let Some(body) = self.reader.unpublished(index) {
+            return Some(Ok((index, body.to_vec())));
+        }
         let (bundle, at) = (index / TILE_WIDTH, (index % TILE_WIDTH) as usize);
         if at == 0 {
             self.bundle = None;

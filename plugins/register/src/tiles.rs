@@ -10,7 +10,11 @@ use std::{
 
 use tlog_tiles::{Error, HASH_SIZE, Hash, HashReader, Tile};
 
-use crate::{files, head::partials, tree::TILE_WIDTH};
+use crate::{
+    files,
+    head::partials,
+    tree::{self, TILE_WIDTH, TileBytes, Tree},
+};
 
 /// More entries than any register holds: indexes of stored hashes stay far below 64 bits.
 pub const MAX_SIZE: u64 = 1 << 48;
@@ -42,6 +46,32 @@ impl<'a> Tiles<'a> {
             read: RefCell::default(),
             error: RefCell::default(),
         }
+    }
+
+    /// The tree, to grow on.
+    pub fn edge(&self) -> Result<Tree, TileError> {
+        let size = self.size;
+        let levels = (0..tree::level_count(size))
+            .map(|level| {
+                let level = level as u8;
+                let width = tree::edge_width(size, level) as usize;
+                if width == 0 {
+                    return Ok(Vec::new());
+                }
+                let index = size >> (8 * (u32::from(level) + 1)).min(63);
+                let mut bytes = self.load(level, index)?;
+                bytes.truncate(width * HASH_SIZE);
+                Ok(tree::split(&bytes).unwrap_or_default())
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        // One that is too short.
+        Tree::from_edge(size, levels).ok_or_else(|| TileError::Missing("tile".into()))
+    }
+
+    /// Takes `tiles`, which are not on the disk yet, in the place of those there.
+    pub fn overlay(&mut self, tiles: impl IntoIterator<Item = TileBytes>) {
+        let read = self.read.get_mut();
+        read.extend(tiles.into_iter().map(|t| ((t.level, t.index), t.bytes)));
     }
 
     /// What stood in the way of the last computation, if a file did.

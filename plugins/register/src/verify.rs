@@ -15,10 +15,11 @@ use std::{
 use crate::{
     bundle::{Checked, widest, widths},
     checkpoint::SignedCheckpoint,
-    error::{ReadError, VerifyError},
+    error::{JournalFault, ReadError, VerifyError},
     files::{self, Lock},
+    journal::Pending,
     key::VerifierKey,
-    reader::{Reader, shared_lock},
+    reader::{Reader, pending, shared_lock},
     report::{EntryName, Report},
     tree::{self, TILE_WIDTH},
     walk::{EdgeTile, Walk},
@@ -30,7 +31,8 @@ const MAX_READERS: usize = 8;
 const AHEAD: usize = 4;
 
 /// Verifies everything: the signature of the checkpoint, every entry against its hash, every hash tile against
-/// the entries, the root against the checkpoint, and the rules that entries follow.
+/// the entries, the root against the checkpoint, the entries of the journal against theirs, and the rules that
+/// entries follow.
 ///
 /// Writes nothing. `key` should come from elsewhere than the register.
 ///
@@ -68,13 +70,20 @@ fn verify_inner(
 ) -> Result<Report, VerifyError> {
     let (edge, lock) = Edge::read(dir, key)?;
     drop(lock);
-    let seen = edge.checkpoint.clone();
+    let state = |edge: &Edge| {
+        (
+            edge.checkpoint.clone(),
+            edge.head.clone(),
+            edge.pending.base,
+        )
+    };
+    let seen = state(&edge);
     let error = match edge.verify(dir, earlier.clone()) {
         Ok(report) => return Ok(report),
         Err(error) => error,
     };
     let (edge, _lock) = Edge::read(dir, key)?;
-    if edge.checkpoint == seen {
+    if state(&edge) == seen {
         return Err(error);
     }
     edge.verify(dir, earlier)
@@ -83,6 +92,10 @@ fn verify_inner(
 /// What changes with every entry, as it was at one moment.
 struct Edge {
     checkpoint: SignedCheckpoint,
+    /// What is not published.
+    pending: Pending,
+    /// The checkpoint over that.
+    head: Option<SignedCheckpoint>,
     /// The incomplete bundle, if there is one.
     bundle: Option<Checked>,
     /// Incomplete tiles above the leaves.
@@ -99,6 +112,24 @@ impl Edge {
             .map_err(|source| VerifyError::Io { path, source })?;
         let checkpoint = SignedCheckpoint::verify(&bytes, key)?;
         let size = checkpoint.size();
+        let pending = pending(dir, size)?;
+        // Writers lock what they write. A copy to be read has neither the lock nor the journal, or both.
+        let written = dir.join(files::LOCK).symlink_metadata().is_ok();
+        if pending.root.is_none() && written {
+            return Err(JournalFault::Missing.into());
+        }
+        let covered = pending.base.saturating_add(pending.covered as u64);
+        let head = match &pending.head {
+            // One that is not signed by this key continues nothing.
+            Some(head) => match SignedCheckpoint::verify(head, key) {
+                Ok(head) if head.size() == covered => Some(head),
+                _ => {
+                    let entry = covered.saturating_sub(1);
+                    return Err(JournalFault::Fork { entry }.into());
+                }
+            },
+            None => None,
+        };
         let within = size % TILE_WIDTH;
         let bundle = match within {
             0 => None,
@@ -107,7 +138,9 @@ impl Edge {
         let edge = Self {
             bundle,
             tiles: edge_tiles(dir, size)?,
-            unsigned: unsigned(dir, size)?,
+            unsigned: unsigned(dir, size, &pending)?,
+            pending,
+            head,
             checkpoint,
         };
         Ok((edge, lock))
@@ -115,12 +148,13 @@ impl Edge {
 
     fn verify(self, dir: &Path, earlier: Option<SignedCheckpoint>) -> Result<Report, VerifyError> {
         let size = self.checkpoint.size();
-        if let Some(earlier) = earlier.as_ref().filter(|e| e.size() > size) {
+        let signed = self.pending.signed(size);
+        if let Some(earlier) = earlier.as_ref().filter(|e| e.size() > signed) {
             return Err(VerifyError::Forked {
                 size: earlier.size(),
             });
         }
-        let mut walk = Walk::new(earlier);
+        let mut walk = Walk::new(earlier.as_ref(), &self.pending, self.head.as_ref());
         full_bundles(dir, size / TILE_WIDTH, &mut walk)?;
         if !walk.is_over()
             && let Some(bundle) = self.bundle
@@ -129,10 +163,15 @@ impl Edge {
         }
         walk.edge(size, self.tiles);
         walk.judge(&self.checkpoint)?;
+        walk.journal(&self.pending, signed)?;
         if let Some(name) = self.unsigned {
             return Err(VerifyError::Unsigned(name));
         }
-        walk.finish(self.checkpoint, 0)
+        let last = match self.head {
+            Some(head) if signed > size => head,
+            _ => self.checkpoint,
+        };
+        walk.finish(last, signed - size)
     }
 }
 
@@ -198,49 +237,49 @@ fn edge_tiles(dir: &Path, size: u64) -> Result<Vec<EdgeTile>, VerifyError> {
     Ok(tiles)
 }
 
-/// The first entry beyond the checkpoint, of which there is none unless a crash or a hand was at work.
-fn unsigned(dir: &Path, size: u64) -> Result<Option<EntryName>, VerifyError> {
-    let full = files::bundle_path(size / TILE_WIDTH, 256);
-    let within = (size % TILE_WIDTH) as usize;
-    let wider = dir.join(&full).exists()
-        || widths(dir, &full)?
-            .pop()
-            .is_some_and(|width| width as usize > within);
-    if !wider {
-        return Ok(None);
+/// The first entry that is neither under the checkpoint over `size` entries nor under the head of the journal, of which
+/// there is none unless a crash or a hand was at work.
+fn unsigned(dir: &Path, size: u64, pending: &Pending) -> Result<Option<EntryName>, VerifyError> {
+    let mut next = size;
+    loop {
+        // Bundles that a crash has left on the way from the journal to the checkpoint hold what the journal holds.
+        let full = files::bundle_path(next / TILE_WIDTH, 256);
+        let within = (next % TILE_WIDTH) as usize;
+        let wider = dir.join(&full).exists()
+            || widths(dir, &full)?
+                .pop()
+                .is_some_and(|width| width as usize > within);
+        if !wider {
+            break;
+        }
+        let bytes = widest(dir, &full, files::MAX_BUNDLE)?.unwrap_or_default();
+        let (bodies, _) = files::split_bundle(&bytes);
+        let bodies = bodies.get(within..).unwrap_or_default();
+        if bodies.is_empty() {
+            return Ok(Some(EntryName::new(next, b"")));
+        }
+        for body in bodies {
+            if pending.body(next) != Some(*body) {
+                return Ok(Some(EntryName::new(next, body)));
+            }
+            next += 1;
+        }
+        if !next.is_multiple_of(TILE_WIDTH) {
+            break;
+        }
     }
-    let bytes = widest(dir, &full, files::MAX_BUNDLE)?.unwrap_or_default();
-    let (bodies, _) = files::split_bundle(&bytes);
-    let body = bodies.get(within).copied().unwrap_or_default();
-    Ok(Some(EntryName::new(size, body)))
+    let (signed, end) = (
+        pending.signed(size),
+        pending.base.saturating_add(pending.entries.len() as u64),
+    );
+    // Where the next writer has taken in what was torn, only the journal is still to be begun anew.
+    let taken_in = pending.base.saturating_add(pending.covered as u64) < size && end <= size;
+    if pending.torn && !taken_in {
+        let body = pending.body(signed).unwrap_or_default();
+        return Ok(Some(EntryName::new(signed, body)));
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
-mod tests {
-    use tlog_tiles::Hash;
-
-    use super::*;
-    use crate::{Register, SigningKey, error::OpenError};
-
-    /// A signed size is a claim like any other: the answer comes at the first entry that is not there.
-    #[test]
-    fn a_checkpoint_over_more_entries_than_there_are_is_answered_at_once() {
-        let tmp = tempfile::tempdir().unwrap();
-        let dir = tmp.path().join("register");
-        drop(Register::init(&dir, "gst-privacy/test").unwrap());
-        let key = SigningKey::load(&files::default_key(&dir)).unwrap();
-        for size in [1, 256, 257, 1 << 40, 1 << 62] {
-            let claim = SignedCheckpoint::sign(&key, size, Hash([7; 32])).unwrap();
-            std::fs::write(dir.join(files::CHECKPOINT), claim.bytes()).unwrap();
-            let error = verify(&dir, key.verifier()).unwrap_err();
-            assert!(
-                matches!(error, VerifyError::Missing { first: 0, .. }),
-                "{size}: {error}"
-            );
-            assert!(matches!(
-                Register::open(&dir, None),
-                Err(OpenError::Damaged { .. })
-            ));
-        }
-    }
-}
+mod tests;

@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use tlog_tiles::Hash;
+use tlog_tiles::{Hash, record_hash};
 
 use crate::{
-    bundle::{Checked, narrower},
+    bundle::{Checked, differs, narrower},
     checkpoint::SignedCheckpoint,
-    error::VerifyError,
+    error::{JournalFault, VerifyError},
     files,
-    report::{EntryName, Report, Rules},
+    journal::Pending,
+    report::{EntryName, Report, Rules, Stands},
     tree::{self, TILE_WIDTH, TileBytes, Tree},
 };
 
@@ -27,21 +28,60 @@ pub struct Walk {
     tile: Option<VerifyError>,
     /// First narrower copy that differs.
     stale: Option<VerifyError>,
+    /// First narrower copy that still has a body that was erased.
+    unpurged: Option<VerifyError>,
     /// First group of 256 whose leaf hashes do not match the hash one level up.
     group: Option<u64>,
-    earlier: Option<SignedCheckpoint>,
-    forked: bool,
+    /// Roots that the tree must have on its way, by its size.
+    marks: Vec<Mark>,
+    /// The earlier checkpoint is not a beginning; its size.
+    forked: Option<u64>,
+    /// The journal does not continue the tree.
+    astray: bool,
+    /// Leaf hashes of the published entries from this one on, which the journal may still hold too.
+    tail: Vec<Hash>,
+    tail_from: u64,
     rules: Rules,
 }
 
+/// A root that the tree must have at one size.
+struct Mark {
+    size: u64,
+    root: [u8; 32],
+    whose: Whose,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Whose {
+    Earlier,
+    Journal,
+}
+
 impl Walk {
-    /// A walk that also looks whether the register begins with what `earlier` has signed.
-    pub fn new(earlier: Option<SignedCheckpoint>) -> Self {
+    /// A walk over a register that begins with what `earlier` has signed, and whose journal holds `pending`,
+    /// with its signed `head`.
+    pub fn new(
+        earlier: Option<&SignedCheckpoint>,
+        pending: &Pending,
+        head: Option<&SignedCheckpoint>,
+    ) -> Self {
+        let mark = |size, root, whose| Mark { size, root, whose };
+        let signed = |c: &SignedCheckpoint, whose| mark(c.size(), *c.root(), whose);
+        let marks = earlier
+            .map(|e| signed(e, Whose::Earlier))
+            .into_iter()
+            .chain(head.map(|h| signed(h, Whose::Journal)))
+            .chain(pending.root.map(|r| mark(pending.base, r, Whose::Journal)))
+            .collect();
         let mut walk = Self {
-            earlier,
+            marks,
+            tail_from: match pending.root {
+                Some(_) => pending.base,
+                None => u64::MAX,
+            },
             ..Self::default()
         };
-        walk.compare_earlier();
+        walk.compare();
         walk
     }
 
@@ -59,6 +99,13 @@ impl Walk {
         self.missing = self.missing.take().or(checked.missing);
         self.tile = self.tile.take().or(checked.tile);
         self.stale = self.stale.take().or(checked.stale);
+        self.unpurged = self.unpurged.take().or(checked.unpurged);
+        let wanted = (checked.first..).zip(&checked.leaves);
+        self.tail.extend(
+            wanted
+                .filter(|(n, _)| *n >= self.tail_from)
+                .map(|(_, leaf)| *leaf),
+        );
         let Some(root) = checked.root else {
             for leaf in checked.leaves {
                 self.push(leaf);
@@ -66,13 +113,22 @@ impl Walk {
             return Ok(());
         };
         let size = self.tree.size();
-        let within = |e: &SignedCheckpoint| (size + 1..size + TILE_WIDTH).contains(&e.size());
-        if let Some(earlier) = self.earlier.as_ref().filter(|e| within(e)) {
+        let within = |mark: &&Mark| (size + 1..size + TILE_WIDTH).contains(&mark.size);
+        let marks: Vec<&Mark> = self.marks.iter().filter(within).collect();
+        if !marks.is_empty() {
             let mut tree = self.tree.clone();
-            for leaf in &checked.leaves[..(earlier.size() - size) as usize] {
+            let mut wrong = Vec::new();
+            for leaf in &checked.leaves {
                 tree.push(*leaf);
+                let here = marks.iter().filter(|mark| mark.size == tree.size());
+                wrong.extend(
+                    here.filter(|m| tree.root().0 != m.root)
+                        .map(|m| (m.whose, m.size)),
+                );
             }
-            self.forked |= tree.root().0 != *earlier.root();
+            wrong
+                .into_iter()
+                .for_each(|(whose, size)| self.wrong(whose, size));
         }
         for tile in self.tree.push_tile(root) {
             let relative = files::tile_path(tile.level, tile.index, tile.width);
@@ -84,22 +140,30 @@ impl Walk {
             let stale = narrower(dir, &full, tile.width.into(), &tile.bytes, span(&tile))?;
             self.stale = self.stale.take().or(stale);
         }
-        self.compare_earlier();
+        self.compare();
         Ok(())
     }
 
     fn push(&mut self, leaf: Hash) {
         self.tree.push(leaf);
-        self.compare_earlier();
+        self.compare();
     }
 
-    fn compare_earlier(&mut self) {
-        if let Some(earlier) = self
-            .earlier
-            .as_ref()
-            .filter(|e| e.size() == self.tree.size())
-        {
-            self.forked |= self.tree.root().0 != *earlier.root();
+    fn compare(&mut self) {
+        let size = self.tree.size();
+        if self.marks.iter().all(|mark| mark.size != size) {
+            return;
+        }
+        let root = self.tree.root().0;
+        let wrong = |mark: &&Mark| mark.size == size && mark.root != root;
+        let wrong: Vec<Whose> = self.marks.iter().filter(wrong).map(|m| m.whose).collect();
+        wrong.into_iter().for_each(|whose| self.wrong(whose, size));
+    }
+
+    fn wrong(&mut self, whose: Whose, size: u64) {
+        match whose {
+            Whose::Earlier => self.forked = Some(size),
+            Whose::Journal => self.astray = true,
         }
     }
 
@@ -139,17 +203,14 @@ impl Walk {
             self.tile(&tile.bytes, &wanted);
             let (first, span) = span(&wanted);
             for (narrow, copy) in &tile.narrower {
-                let length = 32 * *narrow as usize;
-                if u64::from(*narrow) < wanted.width.into()
-                    && wanted.bytes.get(..length) != Some(copy)
-                {
-                    let (ours, _) = wanted.bytes.as_chunks::<32>();
-                    let (theirs, _) = copy.as_chunks::<32>();
-                    let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+                if *narrow >= wanted.width {
+                    continue;
+                }
+                if let Some(same) = differs(&wanted.bytes, copy, *narrow) {
                     let full = files::tile_path(wanted.level, wanted.index, 256);
                     self.stale.get_or_insert(VerifyError::Stale {
                         path: format!("{full}.p/{narrow}"),
-                        entry: first + span * same as u64,
+                        entry: first + span * same,
                     });
                 }
             }
@@ -176,11 +237,7 @@ impl Walk {
             });
             return Err(VerifyError::Rewritten { first, last });
         }
-        if self.forked {
-            return Err(VerifyError::Forked {
-                size: self.earlier.as_ref().map_or(0, SignedCheckpoint::size),
-            });
-        }
+        self.beginning()?;
         if let Some(error) = self.tile.take().or(self.stale.take()) {
             return Err(error);
         }
@@ -189,6 +246,37 @@ impl Walk {
             return Err(VerifyError::Changed(name));
         }
         Ok(())
+    }
+
+    /// Whether the register begins as the earlier checkpoint has it, so far.
+    fn beginning(&self) -> Result<(), VerifyError> {
+        match self.forked {
+            Some(size) => Err(VerifyError::Forked { size }),
+            None => Ok(()),
+        }
+    }
+
+    /// Walks on over the entries of the journal up to `signed`, after the published ones, which were judged.
+    pub fn journal(&mut self, pending: &Pending, signed: u64) -> Result<(), VerifyError> {
+        let fork = |entry| Err(JournalFault::Fork { entry }.into());
+        for (leaf, seq) in self.tail.iter().zip(self.tail_from..) {
+            // Published and in the journal: both are the same.
+            if pending
+                .body(seq)
+                .is_some_and(|body| record_hash(body) != *leaf)
+            {
+                return fork(seq);
+            }
+        }
+        for seq in self.tree.size()..signed {
+            let body = pending.body(seq).unwrap_or_default();
+            self.rules.entry(seq, Stands::new(body));
+            self.push(record_hash(body));
+        }
+        if self.astray {
+            return fork(signed.saturating_sub(1));
+        }
+        self.beginning()
     }
 
     fn leads_to(&self, checkpoint: &SignedCheckpoint) -> bool {
@@ -201,7 +289,9 @@ impl Walk {
         checkpoint: SignedCheckpoint,
         unpublished: u64,
     ) -> Result<Report, VerifyError> {
-        self.rules.finish(checkpoint, unpublished)
+        let report = self.rules.finish(checkpoint, unpublished)?;
+        // Only now is it known that somebody who may has announced the erasure.
+        self.unpurged.map_or(Ok(report), Err)
     }
 }
 

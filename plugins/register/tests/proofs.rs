@@ -249,11 +249,11 @@ fn whatever_stands_in_the_place_of_a_file_is_an_error_and_nobody_waits() {
         let good = fs::read(&path).unwrap();
         let attempt = |what: &str| {
             for index in [0, 3, 255, 256, 259, 260, u64::MAX] {
-                if let Ok(proof) = prove(&dir, &key, index) {
-                    let body = Reader::open(&dir).unwrap().body(index).unwrap();
+                let reader = Reader::open(&dir);
+                if let (Ok(proof), Ok(reader)) = (prove(&dir, &key, index), &reader) {
+                    let body = reader.body(index).unwrap();
                     proof.check(&body, &key).unwrap();
                 }
-                let reader = Reader::open(&dir);
                 let _ = reader.map(|r| (r.body(index), r.iter(0..u64::MAX).count()));
             }
             let _ = consistency(&dir, 17, 259);
@@ -329,4 +329,33 @@ fn a_reader_streams_any_range() {
     );
     let error = Reader::open(tmp.path()).unwrap_err();
     assert!(matches!(error, ReadError::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_proof_leads_to_the_checkpoint_that_witnesses_have_seen() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("r");
+    let mut register = filled(&dir, 3);
+    let key = register.verifier_key();
+    // What witnesses add is not looked at here, so a checkpoint without any of them does.
+    let witnessed = register.checkpoint().unwrap();
+    fill(&mut register, 300);
+    let present = register.checkpoint().unwrap();
+    fs::write(dir.join("witnessed"), witnessed.bytes()).unwrap();
+    let reader = Reader::open(&dir).unwrap();
+    for (index, leads_to) in [
+        (0, &witnessed),
+        (2, &witnessed),
+        (3, &present),
+        (299, &present),
+    ] {
+        let proof = prove(&dir, &key, index).unwrap();
+        assert_eq!(proof.checkpoint(), leads_to.bytes(), "entry {index}");
+        proof.check(&reader.body(index).unwrap(), &key).unwrap();
+    }
+    // One that is not to be believed is not passed over in silence.
+    let other = filled(&tmp.path().join("other"), 3).checkpoint().unwrap();
+    fs::write(dir.join("witnessed"), other.bytes()).unwrap();
+    let error = prove(&dir, &key, 0).unwrap_err();
+    assert!(matches!(error, ProofError::Witnessed(_)), "{error}");
 }

@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
@@ -281,4 +281,80 @@ fn segments_continue_an_open_session_and_no_other() {
         let text = verify(copied.dir(), &key).unwrap_err().to_string();
         assert!(text.contains(wanted), "{text}");
     }
+}
+
+#[test]
+fn readers_have_their_turn_among_many_writers() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("r");
+    let key = filled(&dir, 20).verifier_key();
+    let writers = AtomicUsize::new(4);
+    thread::scope(|scope| {
+        for writer in 0..4 {
+            let (dir, writers) = (&dir, &writers);
+            scope.spawn(move || {
+                let mut register = Register::open(dir, None).unwrap();
+                for n in 0..250 {
+                    register.append(&entry(writer * 1000 + n)).unwrap();
+                }
+                writers.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        let mut random = Random(3);
+        let mut most = 0;
+        while writers.load(Ordering::Relaxed) > 0 {
+            let report = verify(&dir, &key).unwrap_or_else(|e| panic!("{e}"));
+            assert!(report.entries >= most, "a register only grows");
+            let reader = Reader::open(&dir).unwrap();
+            assert!(reader.size() >= report.entries);
+            most = reader.size();
+            let last = most - 1 - random.below(20) as u64;
+            let proof = prove(&dir, &key, last).unwrap_or_else(|e| panic!("{last}: {e}"));
+            proof.check(&reader.body(last).unwrap(), &key).unwrap();
+            let old = report.entries - random.below(20) as u64;
+            consistency(&dir, old, report.entries).unwrap();
+            verify_since(&dir, &key, report.checkpoint.bytes()).unwrap();
+        }
+    });
+    let report = verify(&dir, &key).unwrap();
+    assert_eq!(report.entries, 1020);
+}
+
+#[test]
+fn an_erasure_that_was_cut_off_is_told_from_a_forgery() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (dir, before) = (tmp.path().join("r"), tmp.path().join("before"));
+    let mut register = filled(&dir, 3);
+    let key = register.verifier_key();
+    fill(&mut register, 5);
+    register.checkpoint().unwrap();
+    copy(&dir, &before);
+    register.purge(at(2), "three years", at(5)).unwrap();
+    register.checkpoint().unwrap();
+    assert_eq!(verify(&dir, &key).unwrap().erased, 2);
+    // A copy for readers of an earlier checkpoint that the power cut left.
+    let copies = "tile/entries/000.p";
+    let left = fs::read(before.join(copies).join("3")).unwrap();
+    fs::write(dir.join(copies).join("3"), &left).unwrap();
+    match verify(&dir, &key).unwrap_err() {
+        VerifyError::Unpurged { path, entry } => {
+            assert_eq!((path.as_str(), entry), ("tile/entries/000.p/3", 0));
+        }
+        e => panic!("{e}"),
+    }
+    // The same with another body in it is the work of a hand.
+    let mut forged = left.clone();
+    let motif = left.windows(5).position(|w| w == b"motif").unwrap();
+    forged[motif + 8] ^= 1;
+    fs::write(dir.join(copies).join("3"), &forged).unwrap();
+    assert!(matches!(
+        verify(&dir, &key),
+        Err(VerifyError::Stale { entry: 0, .. })
+    ));
+    // And a body that nobody said was erased is that, whatever else still has it.
+    let bundle = fs::read(before.join(copies).join("5")).unwrap();
+    let length = usize::from(u16::from_be_bytes([bundle[0], bundle[1]]));
+    let emptied = [&[0, 0], &bundle[2 + length..]].concat();
+    fs::write(before.join(copies).join("5"), emptied).unwrap();
+    assert!(matches!(verify(&before, &key), Err(VerifyError::Erased(0))));
 }

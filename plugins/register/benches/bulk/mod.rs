@@ -74,6 +74,10 @@ impl<'a> Bulk<'a> {
         let mut note = Note::new(&checkpoint.to_bytes(), &[])?;
         note.add_sigs(&[&signer])?;
         fs::write(self.dir.join("checkpoint"), note.to_bytes())?;
+        // As a copy to be read: the journal is that of an empty register.
+        for name in ["journal", "lock"] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
         Ok(())
     }
 
