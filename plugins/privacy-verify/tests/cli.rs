@@ -8,7 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
-use privacy_register::{Agent, Entry, Operation, Reader, Register, prove};
+use privacy_register::{Agent, Entry, Operation, Reader, Recipient, Register, prove};
+use sha2::{Digest as _, Sha256};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_privacy-verify"))
@@ -138,4 +139,45 @@ fn a_proof_shows_its_witnesses_when_a_policy_asks() {
     let said = String::from_utf8_lossy(&asked.stdout);
     assert_eq!(asked.status.code(), Some(1));
     assert!(said.contains("lacks cosignatures"), "{said}");
+}
+
+#[test]
+fn what_a_running_writer_has_not_published_is_verified_too() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let mut register = register(&dir);
+    let at = |name: &str| tmp.path().join(name).to_str().unwrap().to_owned();
+    let export = b"exported a moment ago";
+    fs::write(at("export"), export).unwrap();
+    let mut entry = Entry::new(Operation::Extract);
+    entry.purpose_id = "judicial.requisition_extract".into();
+    entry.motif = "réquisition".into();
+    entry.agent = Some(Agent {
+        id: "a-0421".into(),
+        ..Default::default()
+    });
+    entry.destinataire = Some(Recipient::Somebody {
+        name: "OPJ 3321".into(),
+        service: String::new(),
+        capacity: String::new(),
+    });
+    entry.output = Some(privacy_register::Output {
+        sha256: hex::encode(Sha256::digest(export)),
+        bytes: export.len() as u64,
+        ..Default::default()
+    });
+    register.append(&entry).unwrap();
+    // The writer lives on, as that of a pipeline does.
+    let verified = run(&["verify", &at("register")]);
+    let said = String::from_utf8_lossy(&verified.stdout);
+    assert!(verified.status.success(), "{said}");
+    assert!(said.contains("entries        2"), "{said}");
+    let found = run(&["check-file", &at("export"), "--register", &at("register")]);
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert!(found.status.success(), "{said}");
+    assert!(
+        said.contains("a-0421") && said.contains("1, proven among 2 signed"),
+        "{said}"
+    );
+    drop(register);
 }
