@@ -494,3 +494,22 @@ fn names_of_agents_stay_in_their_table() {
     let inside = told(&["agents", "add", "--table", &within], "Jeanne Dupont\n");
     assert_eq!(inside.status.code(), Some(1));
 }
+
+/// Entries that so far stand in the journal alone are entries.
+#[test]
+fn a_register_in_use_is_shown_and_exported_up_to_its_last_entry() {
+    let site = Site::new();
+    let mut register = Register::open(&site.dir, None).unwrap();
+    let mut refusal = Entry::new(Operation::Refuse);
+    refusal.refusal = Some(Refusal {
+        code: "NO_MANDATE".into(),
+        ..Default::default()
+    });
+    register
+        .append_at(&refusal, at("2026-10-05T10:00:00Z"))
+        .unwrap();
+    assert_eq!(site.listed(&["--operation", "refuse"]), [0, 6]);
+    let made = run(&["export", site.dir(), "--html"]);
+    assert!(made.status.success(), "{}", err(&made));
+    assert!(err(&made).contains("\n7 root ") && out(&made).contains("<tr id=\"e6\">"));
+}

@@ -48,8 +48,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     args.filter.check()?;
     let french = Lang::is_french(args.lang);
-    let reader = list::open(&args.source.dir);
+    // In this order: what is read then holds all that was verified.
     let verdict = verdict::of(&args.source);
+    let reader = list::open(&args.source.dir);
     // A checkpoint that cannot be read leaves nothing to read by, which the verdict says.
     let reader = match (reader, &verdict.report) {
         (Ok(reader), _) => Some(reader),

@@ -68,8 +68,8 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         .into());
     }
     let purposes = count::purposes(&files::rules(args.rules.as_deref())?);
-    let reader = list::open(&args.source.dir)?;
     let verdict = verdict::of(&args.source);
+    let reader = list::open(&args.source.dir)?;
     let entries = Entries {
         reader: Some(&reader),
         verdict: &verdict,
