@@ -94,4 +94,4 @@ pub use reader::{Entries, Reader};
 pub use register::Register;
 pub use report::{EntryName, Interrupted, Report};
 pub use tlog_tiles::Hash;
-pub use verify::{read_entries, verify, verify_since};
+pub use verify::{verify, verify_since};

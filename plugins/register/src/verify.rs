@@ -15,11 +15,11 @@ use std::{
 use crate::{
     bundle::{Checked, widest, widths},
     checkpoint::SignedCheckpoint,
-    error::{JournalFault, ReadError, VerifyError},
+    error::{JournalFault, VerifyError},
     files::{self, Lock},
     journal::Pending,
     key::VerifierKey,
-    reader::{Reader, pending, shared_lock},
+    reader::{pending, shared_lock},
     report::{EntryName, Report},
     tree::{self, TILE_WIDTH},
     walk::{EdgeTile, Walk},
@@ -51,16 +51,6 @@ pub fn verify(dir: &Path, key: &VerifierKey) -> Result<Report, VerifyError> {
 pub fn verify_since(dir: &Path, key: &VerifierKey, earlier: &[u8]) -> Result<Report, VerifyError> {
     let earlier = SignedCheckpoint::verify(earlier, key).map_err(VerifyError::Earlier)?;
     verify_inner(dir, key, Some(earlier))
-}
-
-/// Reads the bodies of all entries with their indexes, without verifying anything. An erased body is empty.
-///
-/// # Errors
-///
-/// When a file cannot be read or ends within an entry.
-pub fn read_entries(dir: &Path) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
-    let reader = Reader::open(dir)?;
-    reader.iter(0..reader.size()).collect()
 }
 
 fn verify_inner(

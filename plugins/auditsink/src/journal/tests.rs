@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use privacy_register::{EntryError, Phase, Record, read_entries, verify};
+use privacy_register::{EntryError, Phase, Reader, Record, verify};
 
 use super::{request::MAX_OPENING, *};
 use crate::entries::Counted;
@@ -37,8 +37,9 @@ fn extract() -> Request {
 }
 
 fn records(dir: &Path) -> Vec<Record> {
-    let entries = read_entries(dir).unwrap();
-    let records = entries.iter().map(|(_, body)| Record::from_bytes(body));
+    let reader = Reader::open(dir).unwrap();
+    let bodies = reader.iter(0..reader.size()).map(|read| read.unwrap().1);
+    let records = bodies.map(|body| Record::from_bytes(&body));
     records.collect::<Result<_, _>>().unwrap()
 }
 

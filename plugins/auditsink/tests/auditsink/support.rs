@@ -10,7 +10,7 @@ use std::{
 use gst::prelude::*;
 use gstauditsink::auditsink::{Message, MessageError};
 use privacy_common::{AuditRequest, PROOF_QUERY, Proof};
-use privacy_register::{Record, Register, VerifierKey, VerifyError, read_entries, verify};
+use privacy_register::{Reader, Record, Register, VerifierKey, VerifyError, verify};
 
 pub fn init() {
     static INIT: Once = Once::new();
@@ -50,8 +50,9 @@ impl Site {
     }
 
     pub fn records(&self) -> Vec<Record> {
-        let entries = read_entries(&self.register).unwrap();
-        let records = entries.iter().map(|(_, body)| Record::from_bytes(body));
+        let reader = Reader::open(&self.register).unwrap();
+        let bodies = reader.iter(0..reader.size()).map(|read| read.unwrap().1);
+        let records = bodies.map(|body| Record::from_bytes(&body));
         records.collect::<Result<_, _>>().unwrap()
     }
 

@@ -5,7 +5,7 @@ use tlog_tiles::{Hash, check_tree, record_hash};
 
 use super::*;
 use crate::{
-    Agent, Entry, Operation, Record, Register, SCHEMA, SigningKey, consistency,
+    Agent, Entry, Operation, Reader, Record, Register, SCHEMA, SigningKey, consistency,
     error::OpenError,
     journal::{FIRST_LENGTH, Journal},
     prove,
