@@ -88,6 +88,7 @@ pub fn published(dir: &Path) -> Vec<Vec<u8>> {
             _ => format!(".p/{width}"),
         };
         let bundle = fs::read(dir.join(format!("tile/entries/{index:03}{partial}"))).unwrap();
+        assert!(!bundle.is_empty(), "bundle {index} is empty");
         let mut rest = &bundle[..];
         while let Some((length, after)) = rest.split_first_chunk::<2>() {
             let (body, after) = after.split_at(usize::from(u16::from_be_bytes(*length)));
