@@ -41,6 +41,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`prove`] makes a text of about one kibibyte ([C2SP tlog-proof](https://c2sp.org/tlog-proof)) that shows, without
+//! the register, that one entry stands in it; [`prove_frame`] the same for one frame of one export.
+//!
 //! What it shows and what it cannot show: whoever changes, removes or reorders an entry is found out by
 //! [`verify`], which names the entry. Whoever holds the signing key *and* the directory can write a new
 //! history; only a copy of an earlier checkpoint kept elsewhere reveals that
