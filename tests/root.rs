@@ -7,5 +7,6 @@ mod frames;
 mod interface;
 mod leak;
 mod mask;
+mod nothing_of_people;
 mod proofs;
 mod readme;
