@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::{Arc, Condvar, Mutex},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -13,6 +13,7 @@ use std::{
 #[derive(Debug)]
 pub struct Errand {
     shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -36,26 +37,29 @@ impl Errand {
     /// When the system gives none.
     pub fn start(name: &str, mut work: impl FnMut() + Send + 'static) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
-        let thread = shared.clone();
-        thread::Builder::new().name(name.into()).spawn(move || {
-            let mut state = thread.state.lock().unwrap();
+        let theirs = shared.clone();
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            let mut state = theirs.state.lock().unwrap();
             loop {
                 if state.asked {
                     state.asked = false;
                     state.busy = true;
                     drop(state);
                     work();
-                    state = thread.state.lock().unwrap();
+                    state = theirs.state.lock().unwrap();
                     state.busy = false;
-                    thread.change.notify_all();
+                    theirs.change.notify_all();
                 } else if state.over {
                     return;
                 } else {
-                    state = thread.change.wait(state).unwrap();
+                    state = theirs.change.wait(state).unwrap();
                 }
             }
         })?;
-        Ok(Self { shared })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// Has the work done soon.
@@ -82,8 +86,16 @@ impl Errand {
 
 impl Drop for Errand {
     fn drop(&mut self) {
-        self.shared.state.lock().unwrap().over = true;
+        let mut state = self.shared.state.lock().unwrap();
+        state.over = true;
+        let idle = !state.asked && !state.busy;
+        drop(state);
         self.shared.change.notify_all();
+        // What the work holds is given back before this returns, unless the work still goes on: it may also be the
+        // one that drops this.
+        if let Some(thread) = self.thread.take().filter(|_| idle) {
+            let _ = thread.join();
+        }
     }
 }
 

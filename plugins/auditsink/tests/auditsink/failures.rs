@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use gst::prelude::*;
 use gst_check::Harness;
 use privacy_common::AuditAnswer;
+use privacy_register::WitnessKey;
 
 use crate::support::*;
 
@@ -69,6 +70,66 @@ fn each_bad_property_is_refused_by_name_value_and_remedy() {
         error.contains("location=") && error.contains("folder"),
         "{error}"
     );
+    let error = refused(|sink| {
+        good(sink);
+        sink.set_property("segment-duration", 5u64);
+    });
+    assert!(
+        error.contains("segment-duration=5") && error.contains("a minute"),
+        "{error}"
+    );
+
+    let location = text(&site.path("new"));
+    let secret = age::x25519::Identity::generate().to_string();
+    let secret: &str = age::secrecy::ExposeSecret::expose_secret(&secret);
+    for (keys, wanted) in [
+        ("age1nobody", "recipient-key"),
+        (secret, "AGE-SECRET-KEY-…"),
+        (missing.as_str(), "recipient-key="),
+    ] {
+        let error = refused(|sink| {
+            good(sink);
+            sink.set_property("location", &location);
+            sink.set_property("recipient-key", keys);
+        });
+        assert!(error.contains(wanted) && !error.contains(secret), "{error}");
+    }
+    let error = refused(|sink| {
+        good(sink);
+        sink.set_property("recipient-key", "age1nobody");
+    });
+    assert!(
+        error.contains("recipient-key") && error.contains("set location"),
+        "{error}"
+    );
+
+    let witness = WitnessKey::generate("w.test").unwrap();
+    let key = witness.verifier().to_string();
+    for (url, key, wanted) in [
+        (Some("http://w.test"), None, "witness-key is not set"),
+        (None, Some(key.as_str()), "witness is not"),
+        (Some("w.test:80"), Some(&key), "witness=\"w.test:80\""),
+        (
+            Some("http://w.test"),
+            Some("nonsense"),
+            "witness-key=\"nonsense\"",
+        ),
+        (
+            Some("http://w.test"),
+            Some("PRIVATE+KEY+w.test+hidden"),
+            "secret key",
+        ),
+    ] {
+        let error = refused(|sink| {
+            good(sink);
+            sink.set_property("witness", url);
+            sink.set_property("witness-key", key);
+        });
+        assert!(
+            error.contains(wanted) && !error.contains("hidden"),
+            "{error}"
+        );
+    }
     assert_eq!(fs::read(&file).unwrap(), b"", "untouched");
     assert_eq!(site.records().len(), 0);
 }
@@ -168,4 +229,44 @@ fn a_full_disk_stops_the_stream() {
         taken,
         "what was acknowledged, and no more"
     );
+}
+
+/// The folder of the file goes away while it is written.
+#[test]
+fn a_folder_that_is_removed_is_no_end() {
+    let site = Site::new();
+    let folder = site.path("exports");
+    fs::create_dir(&folder).unwrap();
+    let sink = site.sink();
+    sink.set_property("location", folder.join("piece").to_str().unwrap());
+    let bus = gst::Bus::new();
+    sink.set_bus(Some(&bus));
+    let mut harness = Harness::with_element(&sink, Some("sink"), None);
+    harness.set_src_caps_str("application/octet-stream");
+    harness.push(gst::Buffer::from_slice([1u8; 10])).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(!harness.push_event(gst::event::Eos::new()));
+    assert!(errors(&bus)[0].1.contains("location="));
+    let close = &site.records()[1].entry;
+    assert!(close.interrupted);
+    assert_eq!(close.output.as_ref().unwrap().media_id, "");
+}
+
+/// Somebody else's file has come up under the name.
+#[test]
+fn a_name_that_is_taken_meanwhile_is_no_end() {
+    let site = Site::new();
+    let file = site.path("piece");
+    let sink = site.sink();
+    sink.set_property("location", file.to_str().unwrap());
+    let mut harness = Harness::with_element(&sink, Some("sink"), None);
+    harness.set_src_caps_str("application/octet-stream");
+    harness.push(gst::Buffer::from_slice([1u8; 10])).unwrap();
+    fs::write(&file, b"theirs").unwrap();
+    assert!(!harness.push_event(gst::event::Eos::new()));
+    assert_eq!(fs::read(&file).unwrap(), b"theirs");
+    let close = &site.records()[1].entry;
+    assert!(close.interrupted);
+    let left = close.more["unfinished"]["left_as"].as_str().unwrap();
+    assert_eq!(fs::read(site.path(left)).unwrap(), [1; 10]);
 }

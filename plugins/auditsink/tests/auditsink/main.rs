@@ -2,6 +2,7 @@
 //! The element in a harness and in whole pipelines.
 
 mod crash;
+mod encrypted;
 mod failures;
 mod files;
 mod gates;
@@ -9,3 +10,4 @@ mod runs;
 mod segments;
 mod support;
 mod waiting;
+mod witnessed;

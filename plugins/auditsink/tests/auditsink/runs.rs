@@ -185,3 +185,112 @@ fn an_error_upstream_closes_as_interrupted() {
         assert_eq!(close.interrupted, interrupted, "{middle}");
     }
 }
+
+fn flush(harness: &mut Harness) {
+    harness.push_event(gst::event::FlushStart::new());
+    harness.push_event(gst::event::FlushStop::new(true));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    harness.push_event(gst::event::Segment::new(&segment));
+}
+
+/// One run, one register, one file.
+#[test]
+fn properties_stay_as_they_are_while_a_run_goes_on() {
+    let site = Site::new();
+    let sink = site.sink();
+    let mut harness = Harness::with_element(&sink, Some("sink"), None);
+    sink.set_property("location", site.path("f").to_str().unwrap());
+    sink.set_property_from_str("on-failure", "block");
+    sink.set_property("segment-duration", 1_000_000_000u64);
+    assert_eq!(sink.property::<Option<String>>("location"), None);
+    assert_eq!(sink.property::<u64>("segment-duration"), 0);
+    harness.set_src_caps_str("application/octet-stream");
+    harness.push(gst::Buffer::from_slice([1u8; 10])).unwrap();
+    assert!(harness.push_event(gst::event::Eos::new()));
+    // Between runs they go for the next one.
+    sink.set_property("location", site.path("f").to_str().unwrap());
+    flush(&mut harness);
+    harness.push_event(gst::event::StreamStart::new("b"));
+    harness.set_src_caps_str("application/octet-stream");
+    harness.push(gst::Buffer::from_slice([2u8; 10])).unwrap();
+    assert!(harness.push_event(gst::event::Eos::new()));
+    assert_eq!(fs::read(site.path("f")).unwrap(), [2; 10]);
+    assert_eq!(site.records().len(), 4);
+}
+
+#[test]
+fn live_pipelines_keep_their_latency() {
+    let site = Site::new();
+    let latency = |sink: &str| {
+        let pipeline = launch(&format!(
+            "videotestsrc is-live=true ! video/x-raw,width=32,height=32,framerate=25/1 ! queue ! x264enc tune=zerolatency ! mpegtsmux latency=40000000 ! {sink}"
+        ));
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let sink = pipeline.iterate_sinks().next().unwrap().unwrap();
+        let pad = sink.static_pad("sink").unwrap();
+        // The encoder does not answer before its first frame.
+        for _ in 0..60_000 {
+            let mut upstream = gst::query::Latency::new();
+            if pad.peer_query(&mut upstream) && upstream.result().0 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let mut whole = gst::query::Latency::new();
+        let answered = pipeline.query(&mut whole);
+        pipeline.set_state(gst::State::Null).unwrap();
+        (answered, whole.result())
+    };
+    let ours = latency(&format!(
+        "auditsink register={} location={} segment-duration=200000000 probe-interval=100000000",
+        site.register.display(),
+        site.path("a.ts").display()
+    ));
+    assert_eq!(ours, latency("fakesink sync=false"));
+}
+
+/// End of stream, caps and flushes at odd moments.
+#[test]
+fn an_empty_stream_leaves_nothing_and_caps_may_change() {
+    let site = Site::new();
+    let sink = site.sink();
+    sink.set_property("location", site.path("f").to_str().unwrap());
+    sink.set_property("segment-duration", 100_000_000u64);
+    let mut harness = Harness::with_element(&sink, Some("sink"), None);
+    harness.set_src_caps_str("application/octet-stream");
+    assert!(harness.push_event(gst::event::Eos::new()));
+    assert_eq!(site.records().len(), 0);
+    assert_eq!(site.leftovers(), Vec::<String>::new());
+    flush(&mut harness);
+    for (caps, n) in [("video/x-a", 1u8), ("video/x-b", 2)] {
+        harness.set_src_caps_str(caps);
+        harness.push(gst::Buffer::from_slice([n; 3])).unwrap();
+    }
+    harness.push(gst::Buffer::new()).unwrap();
+    flush(&mut harness);
+    harness.push(gst::Buffer::from_slice([3u8; 3])).unwrap();
+    assert!(harness.push_event(gst::event::Eos::new()));
+    let records = site.records();
+    let output = records.last().unwrap().entry.output.as_ref().unwrap();
+    assert_eq!(output.media_type, "video/x-b");
+    assert_eq!(
+        fs::read(site.path("f")).unwrap(),
+        [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    );
+    assert_eq!(site.verify().unwrap().interrupted, []);
+}
+
+/// A session that lasts stands in what is published, and not in the journal alone.
+#[test]
+fn a_long_session_stands_in_the_published_register() {
+    let site = Site::new();
+    let sink = site.sink();
+    sink.set_property("probe-interval", 100_000_000u64);
+    let mut harness = Harness::with_element(&sink, Some("sink"), None);
+    harness.set_src_caps_str("application/octet-stream");
+    harness.push(gst::Buffer::from_slice([1u8; 3])).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(120));
+    harness.push(gst::Buffer::from_slice([2u8; 3])).unwrap();
+    let published = fs::read_to_string(site.register.join("checkpoint")).unwrap();
+    assert_eq!(published.lines().nth(1), Some("1"));
+}
