@@ -35,6 +35,8 @@ use crate::{
 const LIVE: &str = "live";
 /// Longest name that is taken over from a session as it is.
 const MAX_NAME: usize = 100;
+/// What the name of a file begins with that holds the hash of a session.
+const HASHED: &str = "sha256-";
 /// Longest file that is read.
 const MAX_FILE: u64 = 256 * 1024;
 /// Files of one session: more than one only where it was opened more than once.
@@ -166,12 +168,12 @@ fn file_name(session: &str) -> String {
     if !session.is_empty()
         && session.len() <= MAX_NAME
         && !session.starts_with('.')
-        && !session.starts_with("sha256-")
+        && !session.starts_with(HASHED)
         && session.chars().all(plain)
     {
         session.to_owned()
     } else {
-        format!("sha256-{}", hex::encode(Sha256::digest(session)))
+        format!("{HASHED}{}", hex::encode(Sha256::digest(session)))
     }
 }
 
@@ -313,7 +315,10 @@ fn opening(writer: &mut Writer, live: &Live) -> Result<Option<(u64, Record)>, Ap
             let Ok(record) = Record::from_bytes(body) else {
                 continue;
             };
-            if record.entry.session != live.session {
+            // Of a file that says nothing, the session is known by the name of the file alone.
+            if record.entry.session != live.session
+                && file_name(&record.entry.session) != live.session
+            {
                 continue;
             }
             match record.entry.phase {
@@ -332,10 +337,11 @@ fn opening(writer: &mut Writer, live: &Live) -> Result<Option<(u64, Record)>, Ap
 
 /// Whether it is worth reading all of `body`: it speaks of the session, as far as a look at its bytes can tell.
 fn concerns(body: &[u8], session: &str, first: bool) -> bool {
-    // A session that JSON has to spell otherwise is looked for by reading every entry.
-    let plain = session
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b));
+    // A session that JSON has to spell otherwise, or whose hash alone is known, is looked for by reading every entry.
+    let plain = !session.starts_with(HASHED)
+        && session
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b));
     first
         || !plain
         || body

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Nothing acknowledged is lost: writers killed at any instant, and power cuts after every write.
 //!
-//! `CRASH_KILLS` sets the number of kills (40), `CRASH_STATES` the number of different disks that a power cut could
-//! leave (2500 for all recordings together), `CRASH_SEED` the seed. `tests/soak/crash` runs them for long.
+//! `CRASH_KILLS` sets the number of kills (40), about how many disks that a power cut could leave are looked
+//! at (7000 for all recordings together), `CRASH_SEED` the seed. `tests/soak/crash` runs them for long.
 
 mod cuts;
 mod support;
@@ -12,6 +12,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -68,6 +72,8 @@ fn a_writer_process() {
     std::io::stdout().write_all(b"\n").unwrap();
     match role.as_str() {
         "appends for ever" => append_for_ever(&dir),
+        "sessions for ever" => sessions_for_ever(&dir),
+        "closes the dead" => println!("closed {}", close_the_dead(&dir)),
         "full disk" => full_disk(&dir),
         "read-only disk" => read_only_disk(&dir),
         role => recorded(role, &dir),
@@ -97,14 +103,35 @@ fn append_for_ever(dir: &Path) {
 struct Writer {
     child: Child,
     said: JoinHandle<Vec<String>>,
+    acknowledged: Arc<AtomicUsize>,
 }
 
 impl Writer {
     fn spawn(role: &str, dir: &Path) -> Self {
         let mut child = child(role, dir).stdout(Stdio::piped()).spawn().unwrap();
         let pipe = BufReader::new(child.stdout.take().unwrap());
-        let said = std::thread::spawn(move || pipe.lines().map_while(Result::ok).collect());
-        Self { child, said }
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&acknowledged);
+        let said = std::thread::spawn(move || {
+            let lines = pipe.lines().map_while(Result::ok);
+            let lines = lines.inspect(|line| {
+                count.fetch_add(usize::from(line.starts_with("ack ")), Ordering::Relaxed);
+            });
+            lines.collect()
+        });
+        Self {
+            child,
+            said,
+            acknowledged,
+        }
+    }
+
+    /// Waits until it is at work: most of a short life would go to starting.
+    fn at_work(&mut self) {
+        let writes = || self.acknowledged.load(Ordering::Relaxed) > 0;
+        while !writes() && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Kills it; returns what it has said until then.
@@ -129,7 +156,7 @@ fn nothing_lost(dir: &Path, acknowledged: &BTreeMap<u64, String>, what: &str) {
             .unwrap_or_else(|| panic!("{what}: entry {index} ({token}) is lost"));
         let record = Record::from_bytes(body).unwrap();
         assert_eq!(record.seq, *index, "{what}");
-        assert_eq!(record.entry, named(token), "{what}: entry {index}");
+        assert_eq!(record.entry.motif, *token, "{what}: entry {index}");
     }
 }
 
@@ -159,13 +186,15 @@ fn killed_writers_lose_nothing() {
                 .collect();
             let mut said = Vec::new();
             for _ in 0..4 {
-                std::thread::sleep(Duration::from_millis(random.below(60) as u64));
                 let victim = random.below(4);
+                writers[victim].at_work();
+                std::thread::sleep(Duration::from_millis(random.below(60) as u64));
                 let new = Writer::spawn("appends for ever", &dir);
                 said.extend(std::mem::replace(&mut writers[victim], new).kill());
                 killed += 1;
             }
-            std::thread::sleep(Duration::from_millis(random.below(120) as u64));
+            writers.iter_mut().for_each(Writer::at_work);
+            std::thread::sleep(Duration::from_millis(random.below(60) as u64));
             killed += 1;
             said.extend(writers.into_iter().flat_map(Writer::kill));
             for (index, token) in said.iter().filter_map(|line| acknowledged(line)) {
@@ -210,6 +239,28 @@ fn recorded(role: &str, dir: &Path) {
             checkpoint(&mut register);
             append(&mut register, 2);
         }
+        "sessions" => {
+            let (first, held) = open_session(&mut register, "session-1");
+            append(&mut register, 1);
+            let (second, _held) = open_session(&mut register, "session/2");
+            let mut segment = session_entry(Phase::Segment, "session-1");
+            segment.prior_entry_seq = Some(first);
+            register.append(&segment).unwrap();
+            close_session(&mut register, "session-1", first, false);
+            held.release().unwrap();
+            checkpoint(&mut register);
+            close_session(&mut register, "session/2", second, true);
+            open_session(&mut register, "session-3");
+        }
+        "a journal that fills" => {
+            for n in 0..12 {
+                let token = format!("long{n}");
+                let mut entry = named(&token);
+                entry.rules_version = "·".repeat(14_000);
+                let index = register.append(&entry).unwrap();
+                acknowledge(index, &token);
+            }
+        }
         "purge" => {
             append(&mut register, 1);
             let now = jiff::Timestamp::now();
@@ -249,6 +300,118 @@ fn checkpoint(register: &mut Register) {
     std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
 
+fn session_entry(phase: Phase, session: &str) -> Entry {
+    let mut entry = named(session);
+    entry.session = session.into();
+    entry.phase = Some(phase);
+    entry
+}
+
+fn open_session(register: &mut Register, session: &str) -> (u64, Held) {
+    let entry = session_entry(Phase::Open, session);
+    let (index, held) = register.open_session(&entry).unwrap();
+    let line = format!("opened {index} {session}\n");
+    std::io::stdout().write_all(line.as_bytes()).unwrap();
+    (index, held)
+}
+
+fn close_session(register: &mut Register, session: &str, opening: u64, interrupted: bool) {
+    let mut entry = session_entry(Phase::Close, session);
+    entry.prior_entry_seq = Some(opening);
+    entry.interrupted = interrupted;
+    register.append(&entry).unwrap();
+}
+
+/// Closes the sessions whose process has died. Returns how many.
+fn close_the_dead(dir: &Path) -> usize {
+    let mut register = Register::open(dir, None).unwrap();
+    let dead = register.interrupted().unwrap();
+    for (index, record) in &dead {
+        assert_eq!(record.seq, *index);
+        close_session(&mut register, &record.entry.session, *index, true);
+        register.settled(*index).unwrap();
+    }
+    dead.len()
+}
+
+/// Opens and closes sessions until the process is killed.
+fn sessions_for_ever(dir: &Path) {
+    let mut register = Register::open(dir, None).unwrap();
+    for n in 0.. {
+        let session = format!("{}-{n}", std::process::id());
+        let (index, held) = open_session(&mut register, &session);
+        acknowledge(index, &session);
+        if n % 3 == 1 {
+            register.checkpoint().unwrap();
+        }
+        close_session(&mut register, &session, index, false);
+        held.release().unwrap();
+    }
+}
+
+/// Sessions of processes that are killed are closed by the next start, each once, though several start at once.
+#[test]
+fn sessions_of_killed_processes_are_closed_once() {
+    let seed = number("CRASH_SEED", 20_261_122);
+    let rounds = number("CRASH_KILLS", 40) / 8;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("register");
+    let register = Register::init(&dir, ORIGIN).unwrap();
+    let key = register.verifier_key();
+    drop(register);
+    let mut closed = 0;
+    for round in 0..rounds {
+        let mut writers: Vec<Writer> = (0..3)
+            .map(|_| Writer::spawn("sessions for ever", &dir))
+            .collect();
+        writers.iter_mut().for_each(Writer::at_work);
+        // One goes on while the others are found dead.
+        let alive = writers.pop().unwrap();
+        let mut opened = Vec::new();
+        for writer in writers {
+            std::thread::sleep(Duration::from_millis(random.below(20) as u64));
+            opened.extend(writer.kill());
+        }
+        let closers: Vec<Child> = (0..3)
+            .map(|_| {
+                child("closes the dead", &dir)
+                    .stdout(Stdio::piped())
+                    .spawn()
+            })
+            .map(Result::unwrap)
+            .collect();
+        for closer in closers {
+            let output = closer.wait_with_output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success(), "{said}");
+            let count = said.lines().find_map(|line| line.strip_prefix("closed "));
+            closed += count.unwrap().parse::<usize>().unwrap();
+        }
+        opened.extend(alive.kill());
+        closed += close_the_dead(&dir);
+        // A session closed twice, or one that was not open, breaks a rule that is verified.
+        let report = verify(&dir, &key).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        let open = report.interrupted.iter().find(|session| !session.closed);
+        assert_eq!(open, None, "round {round}");
+        assert_eq!(report.interrupted.len(), closed, "round {round}");
+        assert!(files_below(&dir.join("live")).is_empty(), "round {round}");
+        let bodies = published(&dir);
+        for line in &opened {
+            let Some((index, session)) = line
+                .strip_prefix("opened ")
+                .and_then(|rest| rest.split_once(' '))
+            else {
+                continue;
+            };
+            let record = Record::from_bytes(&bodies[index.parse::<usize>().unwrap()]).unwrap();
+            assert_eq!(record.entry, session_entry(Phase::Open, session));
+        }
+    }
+    println!("{closed} sessions of dead processes closed, each once");
+}
+
 /// Where power cuts are played: memory, if there is such a folder, as a disk would make every state wait.
 fn playground() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
@@ -268,7 +431,7 @@ fn power_cuts(role: &str, before: usize) {
         return;
     }
     let seed = number("CRASH_SEED", 20_261_122);
-    let states = number("CRASH_STATES", 2500) as usize / 5;
+    let states = number("CRASH_STATES", 7000) as usize / 7;
     let tmp = playground();
     let (recorded, dir) = (tmp.path().join("recorded"), tmp.path().join("cut"));
     std::fs::create_dir(&recorded).unwrap();
@@ -316,6 +479,9 @@ fn recovers(dir: &Path, said: &[String], first: &BTreeMap<u64, Vec<u8>>, what: &
         Ok(_) | Err(VerifyError::Unsigned(_) | VerifyError::Tile { .. }) => {}
         Err(error) => panic!("{what}: before recovery verify says: {error}"),
     }
+    drop(register);
+    close_the_dead(dir);
+    let mut register = Register::open(dir, None).unwrap();
     let size = register.size();
     let token = "afterwards";
     let index = register
@@ -326,6 +492,8 @@ fn recovers(dir: &Path, said: &[String], first: &BTreeMap<u64, Vec<u8>>, what: &
     let key = register.verifier_key();
     let report = verify(dir, &key).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert_eq!(report.entries, index + 1, "{what}");
+    let open = report.interrupted.iter().find(|session| !session.closed);
+    assert_eq!(open, None, "{what}");
     for line in said {
         if let Some(kept) = line.strip_prefix("checkpoint ") {
             let kept = hex::decode(kept).unwrap();
@@ -378,6 +546,16 @@ fn power_cuts_while_purging() {
 #[test]
 fn power_cuts_while_threads_share_a_commit() {
     power_cuts("threads", 1);
+}
+
+#[test]
+fn power_cuts_while_sessions_open_and_close() {
+    power_cuts("sessions", 2);
+}
+
+#[test]
+fn power_cuts_while_the_journal_fills() {
+    power_cuts("a journal that fills", 2);
 }
 
 #[test]
