@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Runs the same work each time that it is asked for. Whoever asks does not wait; what is asked for while the work is
-/// being done is done once more afterwards, however often it was asked.
+/// being done, or while it is put off, is done once more afterwards, however often it was asked.
 #[derive(Debug)]
 pub struct Errand {
     shared: Arc<Shared>,
@@ -25,23 +25,38 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     asked: bool,
+    /// It was asked for, and is put off.
+    later: bool,
     busy: bool,
     over: bool,
 }
 
 impl Errand {
-    /// Starts the thread.
+    /// Starts the thread. What is asked for is done after `delay`, unless this is dropped before.
     ///
     /// # Errors
     ///
     /// When the system gives none.
-    pub fn start(name: &str, mut work: impl FnMut() + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        name: &str,
+        delay: Duration,
+        mut work: impl FnMut() + Send + 'static,
+    ) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let theirs = shared.clone();
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
             let mut state = theirs.state.lock().unwrap();
             loop {
                 if state.asked {
+                    if !delay.is_zero() {
+                        state.later = true;
+                        let put_off = theirs.change.wait_timeout_while(state, delay, |s| !s.over);
+                        state = put_off.unwrap().0;
+                        state.later = false;
+                        if state.over {
+                            return;
+                        }
+                    }
                     state.asked = false;
                     state.busy = true;
                     drop(state);
@@ -88,7 +103,7 @@ impl Drop for Errand {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock().unwrap();
         state.over = true;
-        let idle = !state.asked && !state.busy;
+        let idle = state.later || !state.asked && !state.busy;
         drop(state);
         self.shared.change.notify_all();
         // What the work holds is given back before this returns, unless the work still goes on: it may also be the
@@ -111,7 +126,7 @@ mod tests {
     fn what_is_asked_for_while_busy_is_done_once_more() {
         let (begun, has_begun) = mpsc::channel();
         let (go, may_go) = mpsc::channel::<()>();
-        let errand = Errand::start("test", move || {
+        let errand = Errand::start("test", Duration::ZERO, move || {
             begun.send(()).unwrap();
             let _ = may_go.recv();
         })
@@ -135,14 +150,27 @@ mod tests {
     #[test]
     fn nobody_waits_longer_than_they_want() {
         let (go, may_go) = mpsc::channel::<()>();
-        let errand = Errand::start("test", move || {
+        let errand = Errand::start("test", Duration::ZERO, move || {
             let _ = may_go.recv();
         })
         .unwrap();
         errand.ask();
         assert!(!errand.finish(Duration::from_millis(1)));
         drop(go);
-        let idle = Errand::start("test", || {}).unwrap();
+        let idle = Errand::start("test", Duration::ZERO, || {}).unwrap();
         assert!(idle.finish(LONG), "nothing was asked for");
+    }
+    #[test]
+    fn what_is_put_off_is_done_later_or_not_at_all() {
+        let (done, is_done) = mpsc::channel();
+        let work = move || done.send(()).unwrap();
+        let errand = Errand::start("test", Duration::from_millis(1), work.clone()).unwrap();
+        errand.ask();
+        assert!(errand.finish(LONG));
+        assert_eq!(is_done.try_iter().count(), 1);
+        let errand = Errand::start("test", LONG, work).unwrap();
+        errand.ask();
+        drop(errand);
+        assert_eq!(is_done.try_iter().count(), 0);
     }
 }

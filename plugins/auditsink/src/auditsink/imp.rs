@@ -23,6 +23,26 @@
  * bytes are hashed and forgotten, and the stream is not seekable. An operation that allows looking only
  * (`consult`) is refused where `location` is set.
  *
+ * With `recipient-key` the file is encrypted (age, X25519) before it reaches the disk. The stream is not seekable
+ * then: have muxers write from front to back, as `mp4mux fragment-duration=1000` and
+ * `matroskamux streamable=true` do. Others keep in memory what they would go back to.
+ *
+ * With `segment-duration` each segment gets an entry with the SHA-256 of its bytes as they arrived and what the gate
+ * has counted until then, and a published checkpoint. Segments go by the running time of the buffers, in streams
+ * of bytes by their own times, and by their arrival where they have none; one ends before the first buffer of the
+ * next one. The last segment ends with the stream.
+ *
+ * A session whose process died is closed as interrupted by the next sink that starts with this register; one that
+ * still runs is left alone.
+ *
+ * With `on-failure=block` a stream that cannot be recorded or written for now waits, takes nothing in and tries again
+ * every 200 ms; a flush, a change of state and an end of stream that is sent to the sink itself call the wait off.
+ * Gates that ask meanwhile are answered at once that there is no entry. An end of stream is tried once: what
+ * cannot be closed then is an error. What was tampered with, or stands in the way by its name, is an error at once.
+ *
+ * With `witness` a thread of its own sends each new checkpoint to a witness (C2SP tlog-witness) and keeps its
+ * cosignature in the register. No stream waits for it; going to READY waits for 5 s at most.
+ *
  * ## Messages
  *
  * Element messages named `auditsink`:
@@ -31,11 +51,24 @@
  * * `event=closed` (string), `index` (guint64), `prior-index` (guint64), `session` (string), `sha256`
  *   (string), `bytes` (guint64), `interrupted` (gboolean)
  * * `event=checkpoint` (string), `size` (guint64), `root` (string), `checkpoint` (string)
+ * * `event=segment` (string), `index` (guint64), `prior-index` (guint64), `session` (string), `number` (guint64),
+ *   `from-byte` (guint64), `to-byte` (guint64), `sha256` (string)
+ * * `event=interrupted` (string), `index` (guint64), `prior-index` (guint64), `session` (string), `left-as` (string):
+ *   a session of a process that died was closed
+ * * `event=blocked` (string), `reason` (string), and a warning
+ * * `event=resumed` (string), `waited` (guint64, in nanoseconds)
+ * * `event=witness` (string), `witness` (string), `cosigned` (gboolean), `size` (guint64), `root` (string),
+ *   `disagrees` (gboolean: it knows another history of this register), `error` (string), and a warning where there
+ *   is no cosignature
  *
  * ## Example pipelines
  *
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=100 ! x264enc ! mp4mux ! auditsink register=register location=piece.mp4
+ * ]|
+ *
+ * |[
+ * gst-launch-1.0 -e videotestsrc is-live=true ! x264enc tune=zerolatency ! mpegtsmux ! auditsink register=register location=piece.ts segment-duration=60000000000 on-failure=block
  * ]|
  *
  * Since: 0.1
@@ -89,6 +122,8 @@ pub struct AuditSink {
     pub(super) watch: Mutex<Option<Watch>>,
     /// Never held together with another, but while the register is opened.
     pub(super) witness: Mutex<Option<Errand>>,
+    /// Publishes entries in streams that then bring nothing for long. As `witness`.
+    pub(super) publisher: Mutex<Option<Errand>>,
     pub(super) patience: Patience,
 }
 
@@ -238,6 +273,7 @@ impl BaseSinkImpl for AuditSink {
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         *self.watch.lock().unwrap() = None;
         *self.witness.lock().unwrap() = None;
+        *self.publisher.lock().unwrap() = None;
         *self.state.lock().unwrap() = None;
         gst::info!(CAT, imp = self, "stopped");
         Ok(())

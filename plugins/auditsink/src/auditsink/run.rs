@@ -4,6 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use gst::{prelude::*, subclass::prelude::*};
+use privacy_register::{OpenError, Register};
 
 use super::{
     fault,
@@ -13,7 +14,10 @@ use super::{
     upstream::Watch,
     witness,
 };
-use crate::journal::{Cut, Ended, Journal, JournalError, Opened, Settled};
+use crate::{
+    errand::Errand,
+    journal::{Cut, Ended, Journal, JournalError, Opened, Settled},
+};
 
 /// How long a stop waits for the witness.
 const WITNESS_PATIENCE: Duration = Duration::from_secs(5);
@@ -55,7 +59,9 @@ impl AuditSink {
             ),
             None => None,
         };
+        let publisher = publisher(settings, dir).map_err(|e| fault::message(settings, &e))?;
         *self.witness.lock().unwrap() = witness;
+        *self.publisher.lock().unwrap() = Some(publisher);
         Ok(State {
             journal,
             opened_with: settings.clone(),
@@ -130,7 +136,7 @@ impl AuditSink {
             gst::warning!(
                 CAT,
                 imp = self,
-                "the witness has not answered within {WITNESS_PATIENCE:?}; it is asked again at the next entry"
+                "the witness has not answered within {WITNESS_PATIENCE:?}; privacyctl register cosign asks it again"
             );
         }
     }
@@ -185,6 +191,9 @@ impl AuditSink {
             opened.operation
         );
         self.ask_witness();
+        if let Some(publisher) = &*self.publisher.lock().unwrap() {
+            publisher.ask();
+        }
         self.post(&opened.into());
     }
 
@@ -193,4 +202,23 @@ impl AuditSink {
             witness.ask();
         }
     }
+}
+
+/// Publishes entries a probe interval after they were written, whether or not buffers follow: windows of counts are
+/// a quarter of an hour apart.
+fn publisher(settings: &Settings, dir: &Path) -> Result<Errand, JournalError> {
+    let mut register = Register::open(dir, settings.signing_key.as_deref())?;
+    let delay = Duration::from_nanos(settings.probe_interval.nseconds());
+    let publish = move || {
+        if let Err(e) = register.publish() {
+            // The entries are on the disk and signed. The next probe tells whether anything more can be written.
+            gst::warning!(CAT, "entries are not published: {e}");
+        }
+    };
+    Errand::start("auditsink-publish", delay, publish).map_err(|source| {
+        JournalError::Open(OpenError::Io {
+            path: dir.into(),
+            source,
+        })
+    })
 }

@@ -87,7 +87,7 @@ impl Address {
                 tell(&element, message);
             }
         };
-        Errand::start("auditsink-witness", work).map_err(|source| {
+        Errand::start("auditsink-witness", Duration::ZERO, work).map_err(|source| {
             JournalError::Open(OpenError::Io {
                 path: dir.into(),
                 source,
