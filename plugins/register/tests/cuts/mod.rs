@@ -14,14 +14,15 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
+    collections::{BTreeMap, HashSet},
     fs,
-    hash::{Hash, Hasher},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::Command,
     rc::Rc,
 };
+
+use sha2::{Digest, Sha256};
 
 use crate::support::Random;
 
@@ -104,26 +105,27 @@ impl State<'_> {
         write(&self.nodes, 0, to);
     }
 
-    fn fingerprint(&self) -> u64 {
-        fn walk(nodes: &[Node], at: usize, hasher: &mut DefaultHasher) {
+    fn fingerprint(&self) -> [u8; 32] {
+        fn walk(nodes: &[Node], at: usize, hasher: &mut Sha256) {
             match &nodes[at] {
                 Node::File(bytes) => {
-                    written(bytes).hash(hasher);
-                    bytes.len().hash(hasher);
+                    hasher.update(bytes.len().to_le_bytes());
+                    hasher.update(&**bytes);
                 }
                 Node::Folder(names) => {
+                    hasher.update(names.len().to_le_bytes());
                     for (name, inode) in names {
-                        name.hash(hasher);
+                        hasher.update(name.len().to_le_bytes());
+                        hasher.update(name);
                         walk(nodes, *inode, hasher);
                     }
-                    names.len().hash(hasher);
                 }
             }
         }
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = Sha256::new();
+        hasher.update(self.said.len().to_le_bytes());
         walk(&self.nodes, 0, &mut hasher);
-        self.said.len().hash(&mut hasher);
-        hasher.finish()
+        hasher.finalize().into()
     }
 }
 
