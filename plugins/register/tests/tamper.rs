@@ -457,6 +457,54 @@ fn journals_of_other_times() {
     assert!(Register::open(&dir, None).is_err());
 }
 
+/// The cosigned checkpoint in the register: any change of it is refused, and so is its absence.
+#[test]
+fn the_cosigned_checkpoint_is_believed_whole_or_not_at_all() {
+    use privacy_register::witness::{WITNESSED, WitnessState, submit_through};
+    let scene = Scene::new(3, 0);
+    let key = WitnessKey::generate("witness.example/w1").unwrap();
+    let verifier = key.verifier().clone();
+    let state = scene.path("witness");
+    WitnessState::init(&state, &key).unwrap();
+    let witness = WitnessState::open(&state, key, std::slice::from_ref(&scene.key)).unwrap();
+    let dir = scene.path("register");
+    let post = |body: &[u8]| Ok(witness.add_checkpoint(body));
+    assert_eq!(
+        submit_through(post, &dir, &scene.key, &verifier)
+            .unwrap()
+            .size,
+        3
+    );
+    let policy = format!("log {}\nwitness w1 {verifier}\nquorum w1\n", scene.key);
+    let policy = Policy::parse(policy.as_bytes()).unwrap();
+    let report = verify_witnessed(&dir, &scene.key, &policy).unwrap();
+    assert_eq!((report.witnessed.size, report.younger), (3, 0));
+    let path = dir.join(WITNESSED);
+    let note = fs::read(&path).unwrap();
+    for at in 0..note.len() {
+        for bit in [0, 5] {
+            let mut spoilt = note.clone();
+            spoilt[at] ^= 1 << bit;
+            fs::write(&path, spoilt).unwrap();
+            let result = verify_witnessed(&dir, &scene.key, &policy);
+            assert!(result.is_err(), "bit {bit} of byte {at} of {WITNESSED}");
+        }
+        fs::write(&path, &note[..at]).unwrap();
+        let result = verify_witnessed(&dir, &scene.key, &policy);
+        assert!(result.is_err(), "{WITNESSED} cut to {at} bytes");
+    }
+    fs::remove_file(&path).unwrap();
+    let error = verify_witnessed(&dir, &scene.key, &policy).unwrap_err();
+    assert!(error.to_string().contains(WITNESSED), "{error}");
+    // An older copy with its older cosignature says how old it is, and no more than that.
+    fs::write(&path, &note).unwrap();
+    let mut register = Register::open(&dir, None).unwrap();
+    fill(&mut register, 5);
+    register.checkpoint().unwrap();
+    let report = verify_witnessed(&dir, &scene.key, &policy).unwrap();
+    assert_eq!((report.witnessed.size, report.younger), (3, 2));
+}
+
 /// The register `name`: that of the scene with other entries from `same` on, signed with its key.
 fn history(scene: &Scene, name: &str, same: usize, size: usize) -> PathBuf {
     let dir = scene.path(name);
