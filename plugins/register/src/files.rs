@@ -24,6 +24,14 @@ pub const JOURNAL: &str = "journal";
 /// The latest checkpoint with the cosignatures of witnesses.
 pub const WITNESSED: &str = "witnessed";
 
+/// Threads that write files which are published together.
+const WRITERS: usize = 8;
+/// Fewest files that are worth a thread.
+const MIN_SHARE: usize = 4;
+/// How often a lock that somebody else has is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+
 /// Longest checkpoint that is read: three lines and the signatures of some witnesses.
 pub const MAX_CHECKPOINT: u64 = 64 * 1024;
 /// Longest bundle that is read.
@@ -138,20 +146,44 @@ pub fn write_all_durable(
     root: &Path,
     files: &[(String, Vec<u8>)],
 ) -> Result<(), (PathBuf, io::Error)> {
-    let mut beside = Vec::with_capacity(files.len());
-    for (relative, bytes) in files {
-        match write_beside(root, relative, bytes) {
-            Ok(temporary) => beside.push(temporary),
-            Err(e) => {
-                for temporary in beside {
-                    let _ = fs::remove_file(temporary);
-                }
-                return Err((root.join(relative), e));
+    // The disk takes several at once in little more time than one.
+    let share = files.len().div_ceil(WRITERS).max(MIN_SHARE);
+    let write = |files: &[(String, Vec<u8>)]| -> Vec<io::Result<PathBuf>> {
+        files
+            .iter()
+            .map(|(relative, bytes)| write_beside(root, relative, bytes))
+            .collect()
+    };
+    let mut shares = files.chunks(share);
+    let first = shares.next().unwrap_or_default();
+    let beside: Vec<io::Result<PathBuf>> = std::thread::scope(|scope| {
+        // Where there is no thread to be had, this one writes.
+        let others: Vec<_> = shares
+            .map(|share| {
+                let thread = std::thread::Builder::new();
+                (share, thread.spawn_scoped(scope, move || write(share)))
+            })
+            .collect();
+        let mut beside = write(first);
+        for (share, thread) in others {
+            let written = thread.ok().and_then(|thread| thread.join().ok());
+            beside.extend(written.unwrap_or_else(|| write(share)));
+        }
+        beside
+    });
+    if let Some(at) = beside.iter().position(Result::is_err) {
+        let mut error = io::Error::other("not written");
+        for (n, written) in beside.into_iter().enumerate() {
+            match written {
+                Ok(temporary) => drop(fs::remove_file(temporary)),
+                Err(e) if n == at => error = e,
+                Err(_) => {}
             }
         }
+        return Err((root.join(&files[at].0), error));
     }
     let mut folders = BTreeSet::new();
-    for ((relative, _), temporary) in files.iter().zip(beside) {
+    for ((relative, _), temporary) in files.iter().zip(beside.into_iter().flatten()) {
         let path = root.join(relative);
         move_to(&temporary, &path).map_err(|e| (path.clone(), e))?;
         folders.extend(path.parent().map(Path::to_owned));
@@ -300,16 +332,19 @@ impl Drop for Turn<'_> {
 
 /// Tries until `end`; whether it worked.
 fn poll(file: &File, operation: FlockOperation, end: Instant) -> io::Result<bool> {
-    let mut pause = Duration::from_micros(50);
+    let mut began = None;
     loop {
         match flock(file, operation) {
             Ok(()) => return Ok(true),
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
-                if Instant::now() >= end {
+                let now = Instant::now();
+                if now >= end {
                     return Ok(false);
                 }
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(2));
+                // A fraction of what it has taken already: little is lost, and a stuck process costs little.
+                let waited = now.duration_since(*began.get_or_insert(now));
+                let pause = (waited / 8).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                std::thread::sleep(pause.min(end.duration_since(now)));
             }
             Err(e) => return Err(e.into()),
         }

@@ -60,6 +60,12 @@ const SECOND: u64 = 4096;
 const START: u64 = 2 * SECOND;
 const HEADER: usize = 104;
 const RECORD: usize = 56;
+/// Longest record.
+const MAX_RECORD: usize = RECORD + MAX_ENTRY_SIZE.next_multiple_of(8);
+/// How much is read at first of what other processes have written.
+const FIRST_WINDOW: usize = MAX_RECORD + 16 * 1024;
+/// Most bytes kept for the next commit.
+const MOST_ROOM: usize = 256 * 1024;
 /// Longest head that is read.
 const MAX_HEAD: usize = 4096;
 
@@ -222,9 +228,24 @@ pub(crate) struct Scan {
     pub broken: bool,
 }
 
-/// Scans `bytes`, which begin at `offset` in the file, from `place` on.
-pub(crate) fn scan(bytes: &[u8], offset: u64, header: &Header, mut place: Place) -> Scan {
-    let id = &header.id;
+/// Scans `bytes`, which begin at `offset` in the file, from `place` to their end.
+pub(crate) fn scan(bytes: &[u8], offset: u64, header: &Header, place: Place) -> Scan {
+    let (mut found, at) = chain(bytes, offset, header, place);
+    // What fails is taken back or written over under the same number: a higher one was begun because this one was
+    // on the disk.
+    for (step, word) in bytes.get(at..).unwrap_or_default().chunks(8).enumerate() {
+        if word == &header.id[..8]
+            && let Some(record) = record_at(bytes, at + 8 * step, offset, &header.id)
+        {
+            found.torn |= record.commit > found.place.commit;
+            found.broken |= record.commit > found.place.commit + 1;
+        }
+    }
+    found
+}
+
+/// The records from `place` on, each of which follows from the one before it. Returns also where they end.
+fn chain(bytes: &[u8], offset: u64, header: &Header, mut place: Place) -> (Scan, usize) {
     let mut found = Scan {
         entries: Vec::new(),
         covered: 0,
@@ -234,7 +255,7 @@ pub(crate) fn scan(bytes: &[u8], offset: u64, header: &Header, mut place: Place)
         broken: false,
     };
     let mut at = (place.end - offset) as usize;
-    while let Some(record) = record_at(bytes, at, offset, id) {
+    while let Some(record) = record_at(bytes, at, offset, &header.id) {
         if record.commit != found.place.commit + 1 || record.before != place.check {
             break;
         }
@@ -258,17 +279,7 @@ pub(crate) fn scan(bytes: &[u8], offset: u64, header: &Header, mut place: Place)
         }
     }
     found.torn = found.entries.len() > found.covered;
-    // What fails is taken back or written over under the same number: a higher one was begun because this one was
-    // on the disk.
-    for (step, word) in bytes.get(at..).unwrap_or_default().chunks(8).enumerate() {
-        if word == &id[..8]
-            && let Some(record) = record_at(bytes, at + 8 * step, offset, id)
-        {
-            found.torn |= record.commit > found.place.commit;
-            found.broken |= record.commit > found.place.commit + 1;
-        }
-    }
-    found
+    (found, at)
 }
 
 /// One commit while it is made.
@@ -287,28 +298,28 @@ impl Commit {
         self.entries
     }
 
-    /// Adds an entry and returns its leaf hash.
-    pub fn entry(&mut self, body: &[u8]) -> Hash {
+    /// Adds an entry, the parts of whose body are given, and returns its leaf hash.
+    pub fn entry(&mut self, body: [&[u8]; 2]) -> Hash {
         self.entries += 1;
         self.record(Kind::Entry, body)
     }
 
-    fn record(&mut self, kind: Kind, payload: &[u8]) -> Hash {
+    fn record(&mut self, kind: Kind, payload: [&[u8]; 2]) -> Hash {
         let at = self.bytes.len();
+        let length = payload[0].len() + payload[1].len();
         self.bytes.extend(&self.id[..8]);
         self.bytes.extend((kind as u32).to_le_bytes());
-        self.bytes.extend((payload.len() as u32).to_le_bytes());
+        self.bytes.extend((length as u32).to_le_bytes());
         self.bytes.extend((self.start.commit + 1).to_le_bytes());
         self.bytes.extend(self.check);
+        // The place of the check.
+        self.bytes.extend([0; 16]);
+        self.bytes.extend(payload[0]);
+        self.bytes.extend(payload[1]);
+        let (first, payload) = self.bytes[at..].split_at_mut(RECORD);
         let leaf = record_hash(payload);
-        self.check = check_of(
-            &self.id,
-            self.start.end + at as u64,
-            &self.bytes[at..],
-            &leaf,
-        );
-        self.bytes.extend(self.check);
-        self.bytes.extend(payload);
+        self.check = check_of(&self.id, self.start.end + at as u64, &first[..40], &leaf);
+        first[40..].copy_from_slice(&self.check);
         self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
         leaf
     }
@@ -321,9 +332,12 @@ pub(crate) struct Journal {
     file: File,
     at: (u64, u64),
     pub header: Header,
+    header_bytes: [u8; HEADER],
     pub place: Place,
     /// What a commit that failed may have left behind `place`, up to here.
     left: u64,
+    /// Room for the next commit, so that its pages need not be made anew.
+    room: Vec<u8>,
 }
 
 impl Journal {
@@ -366,8 +380,10 @@ impl Journal {
             at: identity(&file.metadata()?),
             place: header.start(),
             left: START,
+            room: Vec::new(),
             path,
             file,
+            header_bytes: header.to_bytes(),
             header,
         })
     }
@@ -405,8 +421,10 @@ impl Journal {
             at: identity(&metadata),
             place: header.start(),
             left: START,
+            room: Vec::new(),
             path,
             file,
+            header_bytes: header.to_bytes(),
             header,
         };
         Ok(Ok((journal, bytes)))
@@ -426,30 +444,39 @@ impl Journal {
     pub fn is_begun_anew(&self) -> io::Result<bool> {
         let mut bytes = [0; HEADER];
         self.file.read_exact_at(&mut bytes, 0)?;
-        Ok(Header::from_bytes(&bytes).as_ref() != Some(&self.header))
+        Ok(bytes != self.header_bytes)
     }
 
-    /// What other processes have written behind `place`; `None` when there is nothing.
-    pub fn news(&self) -> io::Result<Option<Vec<u8>>> {
-        let mut tag = [0; 8];
-        if self.place.end + 8 > self.header.length {
+    /// What other processes have written behind `place`, with the bytes that it was read from; `None` when there is
+    /// nothing. Where it is not whole commits, it is torn.
+    pub fn news(&self) -> io::Result<Option<(Scan, Vec<u8>)>> {
+        let end = self.place.end;
+        let left = (self.header.length - end) as usize;
+        let mut bytes = vec![0; RECORD.min(left)];
+        self.file.read_exact_at(&mut bytes, end)?;
+        let begins = |bytes: &[u8]| bytes.get(..8) == Some(&self.header.id[..8]);
+        if !begins(&bytes) {
             return Ok(None);
         }
-        self.file.read_exact_at(&mut tag, self.place.end)?;
-        if tag != self.header.id[..8] {
-            return Ok(None);
+        // Often one commit of one entry, and never more than is left.
+        let mut window = FIRST_WINDOW.min(left);
+        loop {
+            bytes.resize(window, 0);
+            self.file.read_exact_at(&mut bytes, end)?;
+            let (mut found, at) = chain(&bytes, end, &self.header, self.place);
+            if window == left || bytes.len() - at >= MAX_RECORD {
+                found.torn |= begins(&bytes[at..]);
+                return Ok(Some((found, bytes)));
+            }
+            window = (4 * window).min(left);
         }
-        let mut bytes = vec![0; (self.header.length - self.place.end) as usize];
-        self.file.read_exact_at(&mut bytes, self.place.end)?;
-        Ok(Some(bytes))
     }
 
     /// Writes again the copy of the header that a crash has left behind.
     pub fn mend(&self, bytes: &[u8]) -> io::Result<()> {
-        let header = self.header.to_bytes();
         for at in [0, SECOND] {
-            if bytes.get(at as usize..at as usize + HEADER) != Some(&header) {
-                self.file.write_all_at(&header, at)?;
+            if bytes.get(at as usize..at as usize + HEADER) != Some(&self.header_bytes) {
+                self.file.write_all_at(&self.header_bytes, at)?;
                 self.file.sync_data()?;
             }
         }
@@ -468,9 +495,11 @@ impl Journal {
         scan(bytes, 0, &self.header, self.header.start())
     }
 
-    pub fn begin_commit(&self) -> Commit {
+    pub fn begin_commit(&mut self) -> Commit {
+        let mut bytes = std::mem::take(&mut self.room);
+        bytes.clear();
         Commit {
-            bytes: Vec::new(),
+            bytes,
             id: self.header.id,
             start: self.place,
             check: self.place.check,
@@ -487,7 +516,7 @@ impl Journal {
     /// Ends the commit with `head`, a signed checkpoint, and waits until all of it is on the disk. When that
     /// fails, it is taken back as far as the disk lets it.
     pub fn commit(&mut self, mut commit: Commit, head: &[u8]) -> io::Result<()> {
-        commit.record(Kind::Head, head);
+        commit.record(Kind::Head, [head, &[]]);
         let end = self.place.end + commit.bytes.len() as u64;
         let before = self.left.max(self.place.end);
         self.left = before.max(end);
@@ -495,6 +524,9 @@ impl Journal {
             .file
             .write_all_at(&commit.bytes, self.place.end)
             .and_then(|()| self.file.sync_data());
+        if commit.bytes.len() <= MOST_ROOM {
+            self.room = commit.bytes;
+        }
         if let Err(e) = written {
             // The error that matters is the first one.
             let _ = self.wipe();
@@ -554,6 +586,7 @@ impl Journal {
             self.file.sync_data()?;
         }
         self.place = header.start();
+        self.header_bytes = header.to_bytes();
         self.header = header;
         Ok(())
     }

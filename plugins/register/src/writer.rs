@@ -47,19 +47,18 @@ impl Job {
         Ok(Self { json, time })
     }
 
-    /// The body of the entry as it stands in the register: what [`Record::to_bytes`] makes of it, from parts.
-    fn body(&self, seq: u64, time: Timestamp, salt: &[u8]) -> Result<Vec<u8>, EntryError> {
+    /// The body of the entry as it stands in the register, in two parts: what [`crate::Record::to_bytes`] makes of it.
+    fn body(&self, seq: u64, time: Timestamp, salt: &[u8]) -> Result<(String, &[u8]), EntryError> {
         let salt = hex::encode(salt);
-        let mut body = format!(
+        let first = format!(
             "{{\"schema\":\"{SCHEMA}\",\"seq\":{seq},\"timestamp\":\"{time}\",\"salt\":\"{salt}\","
-        )
-        .into_bytes();
+        );
         // An entry has an operation at least, so a field follows the brace.
-        body.extend(self.json.get(1..).unwrap_or_default());
-        if body.len() > MAX_ENTRY_SIZE {
-            return Err(EntryError::TooLong(body.len()));
+        let rest = self.json.get(1..).unwrap_or_default();
+        match first.len() + rest.len() {
+            length if length > MAX_ENTRY_SIZE => Err(EntryError::TooLong(length)),
+            _ => Ok((first, rest)),
         }
-        Ok(body)
     }
 }
 
@@ -195,13 +194,10 @@ impl Writer {
             && self.journal.is_there().map_err(failed)?
             && !self.journal.is_begun_anew().map_err(failed)?
         {
-            let Some(bytes) = self.journal.news().map_err(failed)? else {
-                return Ok(());
-            };
-            let place = self.journal.place;
-            let found = journal::scan(&bytes, place.end, &self.journal.header, place);
-            if !found.torn && !found.broken {
-                return self.take_in(&found, &bytes);
+            match self.journal.news().map_err(failed)? {
+                None => return Ok(()),
+                Some((found, bytes)) if !found.torn => return self.take_in(&found, &bytes),
+                Some(_) => {}
             }
         }
         *self = Self::load_after(&self.dir, &self.key, Some(&self.tree))?;
@@ -283,18 +279,18 @@ impl Writer {
                     done.push(Err(AppendError::Clock { last, now: time }));
                     continue;
                 }
-                let body = match job.body(tree.size(), time, salt) {
+                let (first, rest) = match job.body(tree.size(), time, salt) {
                     Ok(body) => body,
                     Err(error) => {
                         done.push(Err(error.into()));
                         continue;
                     }
                 };
-                if !self.journal.fits(&commit, body.len()) {
+                if !self.journal.fits(&commit, first.len() + rest.len()) {
                     break;
                 }
                 done.push(Ok(tree.size()));
-                tree.push(commit.entry(&body));
+                tree.push(commit.entry([first.as_bytes(), rest]));
                 last = Some(time);
             }
             if commit.len() > 0 {
@@ -549,4 +545,42 @@ fn floor_to_millisecond(time: Timestamp) -> Timestamp {
         .mode(jiff::RoundMode::Floor);
     // Rounding down leaves the range of times at its lowest instant only.
     time.round(options).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{entry::Operation, fields::Agent};
+
+    #[test]
+    fn the_body_is_what_a_record_would_be() {
+        let mut entry = Entry::new(Operation::Consult);
+        let time: Timestamp = "2026-11-22T03:04:05.678Z".parse().unwrap();
+        let whole: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
+        for (seq, time) in [(0, time), (12_345, whole), (u64::MAX, time)] {
+            let record = Record {
+                schema: SCHEMA.into(),
+                seq,
+                timestamp: time,
+                salt: "ab".repeat(16),
+                entry: entry.clone(),
+            };
+            entry.motif = "« réquisition » \"2026\"\n\u{1}".into();
+            entry.agent = Some(Agent {
+                id: "a-0417".into(),
+                ..Default::default()
+            });
+            entry
+                .more
+                .insert("seq_of".into(), serde_json::json!({"seq": [1, null]}));
+            let job = Job {
+                json: serde_json::to_vec(&record.entry).unwrap(),
+                time: None,
+            };
+            let (first, rest) = job.body(seq, time, &[0xab; 16]).unwrap();
+            let body = [first.as_bytes(), rest].concat();
+            assert_eq!(body, record.to_bytes().unwrap());
+            assert_eq!(Record::from_bytes(&body).unwrap(), record);
+        }
+    }
 }

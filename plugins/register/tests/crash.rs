@@ -490,7 +490,7 @@ fn power_cuts(role: &str, before: usize) {
     }
     let recording = cuts::Recording::of(&child(role, &recorded.join("register")), &recorded);
     // Twice as many cuts as changes, near enough, as each is synchronised or spoken of.
-    let mixtures = (states / (2 * recording.changes())).clamp(2, 60);
+    let mixtures = (states / (2 * recording.changes())).max(2);
     let mut refused = 0;
     let shown = recording.states(mixtures, &mut Random(seed), |state| {
         state.restore(&dir);

@@ -140,7 +140,7 @@ impl Made {
     fn commit(&self, journal: &mut Journal, mut tree: Tree, end: u64) -> Tree {
         let mut commit = journal.begin_commit();
         for seq in tree.size()..end {
-            tree.push(commit.entry(&body(seq)));
+            tree.push(commit.entry([&body(seq), b""]));
         }
         let head = SignedCheckpoint::sign(&self.key, end, tree.root()).unwrap();
         journal.commit(commit, head.bytes()).unwrap();
@@ -255,7 +255,7 @@ fn a_journal_that_does_not_follow_is_refused() {
         let mut journal = made.journal(5);
         let mut commit = journal.begin_commit();
         let mut tree = made.tree.clone();
-        tree.push(commit.entry(&body(5)));
+        tree.push(commit.entry([&body(5), b""]));
         let head = SignedCheckpoint::sign(&key, size, tree.root()).unwrap();
         journal.commit(commit, head.bytes()).unwrap();
         assert!(fork(made.verify()), "{size}");
@@ -265,7 +265,7 @@ fn a_journal_that_does_not_follow_is_refused() {
     // An entry that the head does not cover.
     let mut journal = made.journal(5);
     let mut commit = journal.begin_commit();
-    commit.entry(&body(6));
+    commit.entry([&body(6), b""]);
     let mut tree = made.tree.clone();
     tree.push(record_hash(&body(5)));
     let head = SignedCheckpoint::sign(&made.key, 6, tree.root()).unwrap();
