@@ -143,7 +143,11 @@ impl Held {
         let mut file = match opened {
             Ok(file) if file.metadata()?.is_file() => file,
             Ok(_) => return Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e)
+                if [io::ErrorKind::NotFound, io::ErrorKind::IsADirectory].contains(&e.kind()) =>
+            {
+                return Ok(None);
+            }
             Err(e) => return Err(e),
         };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

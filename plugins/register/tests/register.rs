@@ -39,6 +39,15 @@ fn at(n: usize) -> Timestamp {
     start() + SignedDuration::from_secs(n as i64)
 }
 
+/// A folder in memory, where there is such a thing: a disk would make thousands of registers wait.
+fn playground() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    match memory.is_dir() {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    }
+}
+
 /// A register whose every entry was published before the next one.
 fn filled(dir: &Path, entries: usize) -> Register {
     let mut register = Register::init(dir, ORIGIN).unwrap();
@@ -147,7 +156,7 @@ fn inclusion_proofs_of_the_reference_hold() {
 
 #[test]
 fn tiles_fill_up_and_open_again_at_every_boundary() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let dir = tmp.path().join("register");
     let mut register = Register::init(&dir, ORIGIN).unwrap();
     let key = register.verifier_key();
@@ -186,7 +195,7 @@ fn tiles_fill_up_and_open_again_at_every_boundary() {
 /// Every byte of a small register, but the lock and the private key, matters.
 #[test]
 fn each_flipped_byte_is_found_and_the_entry_named() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let dir = tmp.path().join("register");
     let register = filled(&dir, 4);
     let key = register.verifier_key();
@@ -271,7 +280,7 @@ fn each_flipped_byte_is_found_and_the_entry_named() {
 
 #[test]
 fn each_missing_or_shortened_file_is_found() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let dir = tmp.path().join("register");
     let key = filled(&dir, 3).verifier_key();
     for path in files_below(&dir) {
@@ -365,7 +374,7 @@ fn a_rolled_back_register_verifies_only_without_an_earlier_checkpoint() {
 #[test]
 fn a_crash_at_any_byte_of_an_append_loses_nothing_acknowledged() {
     for size in [0usize, 3, 255] {
-        let tmp = tempfile::tempdir().unwrap();
+        let tmp = playground();
         let names = ["before", "appended", "published", "crashed", "work"];
         let [before, appended, published, dir, work] = names.map(|name| tmp.path().join(name));
         let mut register = filled(&work, size);
@@ -473,7 +482,7 @@ fn a_crash_at_any_byte_of_an_append_loses_nothing_acknowledged() {
 /// stays shut; it never opens with less than the checkpoint says.
 #[test]
 fn a_last_file_cut_at_any_byte_never_opens_with_less() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("cut"));
     let key = filled(&whole, 3).verifier_key();
     for (name, opens) in [
@@ -519,7 +528,7 @@ fn a_last_file_cut_at_any_byte_never_opens_with_less() {
 
 #[test]
 fn damaged_tiles_are_rebuilt_from_the_entries_they_hash() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let dir = tmp.path().join("register");
     let key = filled(&dir, 260).verifier_key();
     for name in ["tile/0/000", "tile/0/001.p/4", "tile/1/000.p/1"] {
@@ -704,7 +713,7 @@ fn a_register_rolled_back_while_open_is_refused() {
 /// Whatever stands where a file should: an answer at once.
 #[test]
 fn pipes_and_folders_in_place_of_files_are_errors_and_nobody_waits() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("odd"));
     let key = filled(&whole, 3).verifier_key();
     for path in files_below(&whole) {
@@ -811,7 +820,7 @@ fn a_closing_entry_that_closes_nothing_is_found() {
 /// Another writer goes on while a long purge runs, and no erased body comes back with what it writes.
 #[test]
 fn a_purge_and_a_writer_get_on() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let dir = tmp.path().join("register");
     let mut register = filled(&dir, 700);
     let mut other = Register::open(&dir, None).unwrap();
@@ -1018,7 +1027,7 @@ fn a_register_is_never_made_over_another() {
 
 #[test]
 fn bodies_are_erased_after_their_time_and_everything_still_verifies() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let dir = tmp.path().join("register");
     let mut register = filled(&dir, 260);
     let key = register.verifier_key();
@@ -1062,7 +1071,7 @@ fn an_emptied_body_without_an_erasure_is_found() {
 /// Outside bytes in every file: an answer, never a panic.
 #[test]
 fn random_bytes_in_any_file_never_panic() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = playground();
     let (whole, dir) = (tmp.path().join("whole"), tmp.path().join("random"));
     let key = filled(&whole, 3).verifier_key();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
