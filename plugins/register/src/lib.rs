@@ -8,6 +8,8 @@
 //! checkpoint               signed tree head (C2SP tlog-checkpoint, Ed25519)
 //! tile/entries/000.p/3     the entries: JSON, each behind a 16-bit big-endian length
 //! tile/0/000.p/3           their RFC 6962 leaf hashes, 256 to a tile; tile/1/… hashes those tiles
+//! journal                  entries acknowledged and signed that the files above do not hold yet
+//! live/                    a locked file for each session that runs
 //! witnessed                last checkpoint with the cosignatures of witnesses, if there are any
 //! register.pub             key that verifies the checkpoint
 //! keys/register.key        key that signs it, mode 0600: not to be served or copied
