@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -262,6 +262,8 @@ pub struct LockFile {
     path: PathBuf,
     exclusive: bool,
     file: Option<Arc<File>>,
+    /// Who this is.
+    mark: [u8; 16],
 }
 
 impl LockFile {
@@ -270,15 +272,39 @@ impl LockFile {
             path: root.join(LOCK),
             exclusive,
             file: None,
+            mark: [0; 16],
         }
+    }
+
+    /// Whether nobody else has left a mark in the file since this did; where somebody has, leaves it again. Everybody
+    /// who may write does so first, under the lock, so that all see without asking the disk whether something may
+    /// have changed. The mark goes no further than the cache of the kernel: where that is lost so are all who know it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be left. Nothing may be written then, since the others would not see it.
+    pub fn mark(&mut self) -> io::Result<bool> {
+        let Some(file) = &self.file else {
+            return Err(io::Error::other("nobody has the lock"));
+        };
+        if self.mark == [0; 16] {
+            getrandom::fill(&mut self.mark).map_err(|e| io::Error::other(e.to_string()))?;
+        }
+        let mut found = [0; 16];
+        let alone = file.read_at(&mut found, 0)? == found.len() && found == self.mark;
+        if !alone {
+            file.write_all_at(&self.mark, 0)?;
+        }
+        Ok(alone)
     }
 
     fn open(&self) -> io::Result<File> {
         if self.exclusive {
             File::options()
                 .read(true)
-                .append(true)
+                .write(true)
                 .create(true)
+                .truncate(false)
                 .mode(0o644)
                 .open(&self.path)
         } else {

@@ -147,9 +147,10 @@ impl Group {
         });
         let Disk { lock, writer } = &mut *disk;
         let _lock = self.lock(lock, writer.as_ref(), patience)?;
+        let alone = lock.mark().map_err(|source| self.lock_error(source))?;
         let writer = match writer {
             Some(writer) => {
-                writer.refresh()?;
+                writer.refresh(alone)?;
                 writer
             }
             None => writer.insert(Writer::load(&self.dir, &self.key)?),
@@ -165,14 +166,21 @@ impl Group {
     ) -> Result<Lock, OpenError> {
         let taken = match writer {
             Some(writer) => lock.take(Some(writer.turn()), patience),
-            None => Lock::take(&self.dir, true, patience),
+            None => {
+                let turn = files::open_plain(&self.dir.join(files::JOURNAL)).ok();
+                lock.take(turn.as_ref(), patience)
+            }
         };
         taken
-            .map_err(|source| OpenError::Io {
-                path: self.dir.join(files::LOCK),
-                source,
-            })?
+            .map_err(|source| self.lock_error(source))?
             .ok_or_else(|| self.locked(patience))
+    }
+
+    fn lock_error(&self, source: io::Error) -> OpenError {
+        OpenError::Io {
+            path: self.dir.join(files::LOCK),
+            source,
+        }
     }
 
     fn locked(&self, patience: Duration) -> OpenError {

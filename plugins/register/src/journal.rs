@@ -30,13 +30,9 @@
 //! commits *behind* it is not the work of a crash, nor is a file of another length than its header says: the register
 //! refuses to open.
 
-use std::{
-    fs::{self, File},
-    io,
-    ops::Range,
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+mod file;
+
+use std::{ops::Range, path::Path};
 
 use sha2::{Digest, Sha256};
 use tlog_tiles::{Hash, record_hash};
@@ -52,22 +48,22 @@ pub(crate) const FIRST_LENGTH: u64 = 256 * 1024;
 /// Longest journal: some thousand entries.
 pub(crate) const MAX_LENGTH: u64 = 8 * 1024 * 1024;
 
+/// What is written at a time: the length of the file and the place of each write are multiples of it.
+const BLOCK: u64 = 4096;
 const MAGIC: [u8; 8] = *b"gprvjrnl";
 const VERSION: u32 = 1;
 /// Where the second copy of the header stands: in another sector and page than the first.
-const SECOND: u64 = 4096;
+const SECOND: u64 = BLOCK;
 /// Where records begin.
 const START: u64 = 2 * SECOND;
 const HEADER: usize = 104;
 const RECORD: usize = 56;
 /// Longest record.
 const MAX_RECORD: usize = RECORD + MAX_ENTRY_SIZE.next_multiple_of(8);
-/// How much is read at first of what other processes have written.
-const FIRST_WINDOW: usize = MAX_RECORD + 16 * 1024;
-/// Most bytes kept for the next commit.
-const MOST_ROOM: usize = 256 * 1024;
 /// Longest head that is read.
 const MAX_HEAD: usize = 4096;
+
+pub(crate) use self::file::Journal;
 
 type Check = [u8; 16];
 
@@ -289,19 +285,24 @@ pub(crate) struct Commit {
     id: [u8; 16],
     start: Place,
     check: Check,
-    entries: usize,
+    entries: Vec<Item>,
 }
 
 impl Commit {
     /// Number of entries in it.
     pub fn len(&self) -> usize {
-        self.entries
+        self.entries.len()
     }
 
     /// Adds an entry, the parts of whose body are given, and returns its leaf hash.
     pub fn entry(&mut self, body: [&[u8]; 2]) -> Hash {
-        self.entries += 1;
-        self.record(Kind::Entry, body)
+        let at = self.bytes.len() + RECORD;
+        let leaf = self.record(Kind::Entry, body);
+        self.entries.push(Item {
+            body: at..at + body[0].len() + body[1].len(),
+            leaf,
+        });
+        leaf
     }
 
     fn record(&mut self, kind: Kind, payload: [&[u8]; 2]) -> Hash {
@@ -325,283 +326,6 @@ impl Commit {
     }
 }
 
-/// The journal as its writer has it open.
-#[derive(Debug)]
-pub(crate) struct Journal {
-    path: PathBuf,
-    file: File,
-    at: (u64, u64),
-    pub header: Header,
-    header_bytes: [u8; HEADER],
-    pub place: Place,
-    /// What a commit that failed may have left behind `place`, up to here.
-    left: u64,
-    /// Room for the next commit, so that its pages need not be made anew.
-    room: Vec<u8>,
-}
-
-impl Journal {
-    /// Makes a journal for a register of `base` published entries, in the place of any that is there.
-    pub fn create(dir: &Path, length: u64, base: u64, root: Hash) -> io::Result<Self> {
-        let path = dir.join(files::JOURNAL);
-        let header = Header {
-            length,
-            number: 1,
-            id: random()?,
-            base,
-            root: root.0,
-        };
-        let temporary = dir.join(format!(".{}.new", files::JOURNAL));
-        let made: io::Result<File> = (|| {
-            let file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o640)
-                .open(&temporary)?;
-            // Every block is written, not only set aside, or the first write into each would have to change
-            // where the file system says that it holds zeros.
-            let mut bytes = vec![0; length as usize];
-            for at in [0, SECOND as usize] {
-                bytes[at..at + HEADER].copy_from_slice(&header.to_bytes());
-            }
-            file.write_all_at(&bytes, 0)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            Ok(file)
-        })();
-        if made.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        let file = made?;
-        files::sync_parent(&path)?;
-        Ok(Self {
-            at: identity(&file.metadata()?),
-            place: header.start(),
-            left: START,
-            room: Vec::new(),
-            path,
-            file,
-            header_bytes: header.to_bytes(),
-            header,
-        })
-    }
-
-    /// Opens the journal and reads all of it. `Ok(Err(_))` when the file is not a journal, or not a whole one.
-    pub fn open(dir: &Path) -> io::Result<Result<(Self, Vec<u8>), JournalFault>> {
-        let path = dir.join(files::JOURNAL);
-        let file = match File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
-            .open(&path)
-        {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Err(JournalFault::Missing)),
-            Err(e) => return Err(e),
-        };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a plain file",
-            ));
-        }
-        if metadata.len() > MAX_LENGTH {
-            return Ok(Err(JournalFault::Header));
-        }
-        let mut bytes = vec![0; metadata.len() as usize];
-        file.read_exact_at(&mut bytes, 0)?;
-        let header = match header(&bytes) {
-            Ok(header) => header,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let journal = Self {
-            at: identity(&metadata),
-            place: header.start(),
-            left: START,
-            room: Vec::new(),
-            path,
-            file,
-            header_bytes: header.to_bytes(),
-            header,
-        };
-        Ok(Ok((journal, bytes)))
-    }
-
-    /// Whether the file is still the one at its path. An error when there is none.
-    pub fn is_there(&self) -> io::Result<bool> {
-        Ok(identity(&fs::metadata(&self.path)?) == self.at)
-    }
-
-    /// The file, which writers that wait for their turn hold a lock on.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Whether another process has begun a new generation.
-    pub fn is_begun_anew(&self) -> io::Result<bool> {
-        let mut bytes = [0; HEADER];
-        self.file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes != self.header_bytes)
-    }
-
-    /// What other processes have written behind `place`, with the bytes that it was read from; `None` when there is
-    /// nothing. Where it is not whole commits, it is torn.
-    pub fn news(&self) -> io::Result<Option<(Scan, Vec<u8>)>> {
-        let end = self.place.end;
-        let left = (self.header.length - end) as usize;
-        let mut bytes = vec![0; RECORD.min(left)];
-        self.file.read_exact_at(&mut bytes, end)?;
-        let begins = |bytes: &[u8]| bytes.get(..8) == Some(&self.header.id[..8]);
-        if !begins(&bytes) {
-            return Ok(None);
-        }
-        // Often one commit of one entry, and never more than is left.
-        let mut window = FIRST_WINDOW.min(left);
-        loop {
-            bytes.resize(window, 0);
-            self.file.read_exact_at(&mut bytes, end)?;
-            let (mut found, at) = chain(&bytes, end, &self.header, self.place);
-            if window == left || bytes.len() - at >= MAX_RECORD {
-                found.torn |= begins(&bytes[at..]);
-                return Ok(Some((found, bytes)));
-            }
-            window = (4 * window).min(left);
-        }
-    }
-
-    /// Writes again the copy of the header that a crash has left behind.
-    pub fn mend(&self, bytes: &[u8]) -> io::Result<()> {
-        for at in [0, SECOND] {
-            if bytes.get(at as usize..at as usize + HEADER) != Some(&self.header_bytes) {
-                self.file.write_all_at(&self.header_bytes, at)?;
-                self.file.sync_data()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// All bytes.
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; self.header.length as usize];
-        self.file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
-    }
-
-    /// What all of its bytes hold.
-    pub fn scan(&self, bytes: &[u8]) -> Scan {
-        scan(bytes, 0, &self.header, self.header.start())
-    }
-
-    pub fn begin_commit(&mut self) -> Commit {
-        let mut bytes = std::mem::take(&mut self.room);
-        bytes.clear();
-        Commit {
-            bytes,
-            id: self.header.id,
-            start: self.place,
-            check: self.place.check,
-            entries: 0,
-        }
-    }
-
-    /// Whether an entry of `length` bytes and a head still fit.
-    pub fn fits(&self, commit: &Commit, length: usize) -> bool {
-        let used = commit.bytes.len() + 2 * RECORD + (length + MAX_HEAD).next_multiple_of(8) + 8;
-        self.place.end + used as u64 <= self.header.length
-    }
-
-    /// Ends the commit with `head`, a signed checkpoint, and waits until all of it is on the disk. When that
-    /// fails, it is taken back as far as the disk lets it.
-    pub fn commit(&mut self, mut commit: Commit, head: &[u8]) -> io::Result<()> {
-        commit.record(Kind::Head, [head, &[]]);
-        let end = self.place.end + commit.bytes.len() as u64;
-        let before = self.left.max(self.place.end);
-        self.left = before.max(end);
-        let written = self
-            .file
-            .write_all_at(&commit.bytes, self.place.end)
-            .and_then(|()| self.file.sync_data());
-        if commit.bytes.len() <= MOST_ROOM {
-            self.room = commit.bytes;
-        }
-        if let Err(e) = written {
-            // The error that matters is the first one.
-            let _ = self.wipe();
-            return Err(e);
-        }
-        self.left = before;
-        self.place = Place {
-            end,
-            commit: self.place.commit + 1,
-            check: commit.check,
-        };
-        Ok(())
-    }
-
-    /// Overwrites what failed commits have left.
-    fn wipe(&mut self) -> io::Result<()> {
-        if self.left > self.place.end {
-            let zeros = vec![0; (self.left - self.place.end) as usize];
-            self.file.write_all_at(&zeros, self.place.end)?;
-            self.file.sync_data()?;
-            self.left = self.place.end;
-        }
-        Ok(())
-    }
-
-    /// Overwrites everything behind the last commit: what earlier generations have left holds bodies of entries.
-    pub fn wipe_all(&mut self) -> io::Result<()> {
-        self.left = self.header.length;
-        self.wipe()
-    }
-
-    /// Begins a new generation, for a register of `base` published entries. Where the present one is full, the new one gets
-    /// more room, unless there is none.
-    pub fn begin_anew(&mut self, dir: &Path, base: u64, root: Hash, full: bool) -> io::Result<()> {
-        if full && self.header.length < MAX_LENGTH {
-            let length = (4 * self.header.length).min(MAX_LENGTH);
-            match Self::create(dir, length, base, root) {
-                Ok(longer) => {
-                    *self = longer;
-                    return Ok(());
-                }
-                Err(e) if !self.is_there()? => return Err(e),
-                Err(_) => {}
-            }
-        }
-        let header = Header {
-            length: self.header.length,
-            number: self.header.number + 1,
-            id: random()?,
-            base,
-            root: root.0,
-        };
-        // One after the other: the other copy is whole whenever the power goes. Until the second is on the disk
-        // there are no records of the new generation, so either of them may be found.
-        for at in [0, SECOND] {
-            self.file.write_all_at(&header.to_bytes(), at)?;
-            self.file.sync_data()?;
-        }
-        self.place = header.start();
-        self.header_bytes = header.to_bytes();
-        self.header = header;
-        Ok(())
-    }
-}
-
-fn identity(metadata: &fs::Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
-fn random() -> io::Result<[u8; 16]> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(e.to_string()))?;
-    Ok(bytes)
-}
-
 /// The header of a whole journal.
 fn header(bytes: &[u8]) -> Result<Header, JournalFault> {
     let copies = [0, SECOND as usize]
@@ -610,6 +334,7 @@ fn header(bytes: &[u8]) -> Result<Header, JournalFault> {
         .flatten();
     let header = copies
         .max_by_key(|header| header.number)
+        .filter(|header| header.length.is_multiple_of(BLOCK))
         .ok_or(JournalFault::Header)?;
     if header.length != bytes.len() as u64 {
         return Err(JournalFault::Length {

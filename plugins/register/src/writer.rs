@@ -79,6 +79,8 @@ pub struct Writer {
     tree: Tree,
     /// Time of the last entry.
     last: Option<Timestamp>,
+    /// Something was begun and not ended, so what is known here may not be what is on the disk.
+    unsure: bool,
 }
 
 impl Writer {
@@ -108,6 +110,7 @@ impl Writer {
             journal,
             tree: Tree::default(),
             last: None,
+            unsure: false,
         })
     }
 
@@ -145,7 +148,7 @@ impl Writer {
             }
         }
         journal.mend(&bytes).map_err(io)?;
-        journal.place = found.place;
+        journal.take_in(&found, &bytes, 0);
         let mut writer = Self {
             dir: dir.into(),
             key: key.clone(),
@@ -154,9 +157,10 @@ impl Writer {
             journal,
             tree,
             head,
+            unsure: false,
         };
         if found.torn || writer.journal.header.base < writer.head.tree.size() {
-            writer.publish_from(&found, &bytes, false)?;
+            writer.fold(false)?;
         }
         writer.set_aside()?;
         Ok(writer)
@@ -187,17 +191,28 @@ impl Writer {
         self.journal.file()
     }
 
-    /// Reads again what other writers have changed, and puts right what one that died has left.
-    pub fn refresh(&mut self) -> Result<(), OpenError> {
+    /// Reads again what other writers have changed, and puts right what one that died has left. `alone` when there
+    /// has been none since.
+    pub fn refresh(&mut self, alone: bool) -> Result<(), OpenError> {
+        let known = alone && !std::mem::replace(&mut self.unsure, true);
+        self.look_again(known)?;
+        self.unsure = false;
+        self.journal.set_alone(alone);
+        Ok(())
+    }
+
+    fn look_again(&mut self, known: bool) -> Result<(), OpenError> {
         let failed = |e| self.failed(e);
-        if version(&self.dir)? == self.version
-            && self.journal.is_there().map_err(failed)?
-            && !self.journal.is_begun_anew().map_err(failed)?
-        {
-            match self.journal.news().map_err(failed)? {
-                None => return Ok(()),
-                Some((found, bytes)) if !found.torn => return self.take_in(&found, &bytes),
-                Some(_) => {}
+        if version(&self.dir)? == self.version && self.journal.is_there().map_err(failed)? {
+            if known {
+                return Ok(());
+            }
+            if !self.journal.is_begun_anew().map_err(failed)? {
+                match self.journal.news().map_err(failed)? {
+                    None => return Ok(()),
+                    Some((found, bytes)) if !found.torn => return self.take_in(&found, &bytes),
+                    Some(_) => {}
+                }
             }
         }
         *self = Self::load_after(&self.dir, &self.key, Some(&self.tree))?;
@@ -218,7 +233,8 @@ impl Writer {
             self.last = time_of(&bytes[item.body.clone()]);
         }
         self.tree = tree;
-        self.journal.place = found.place;
+        let end = self.journal.place.end;
+        self.journal.take_in(found, bytes, end);
         Ok(())
     }
 
@@ -295,8 +311,10 @@ impl Writer {
             }
             if commit.len() > 0 {
                 let head = SignedCheckpoint::sign(&self.key, tree.size(), tree.root())?;
+                self.unsure = true;
                 let done = self.journal.commit(commit, head.bytes());
                 done.map_err(|e| self.failed(e))?;
+                self.unsure = false;
                 self.tree = tree;
                 self.last = last;
             } else if done.is_empty() {
@@ -316,21 +334,20 @@ impl Writer {
         if self.tree.size() == self.journal.header.base {
             return Ok(());
         }
-        let bytes = self.journal.read().map_err(|e| self.failed(e))?;
-        let found = self.journal.scan(&bytes);
-        self.publish_from(&found, &bytes, full)
+        self.fold(full)
     }
 
-    fn publish_from(&mut self, found: &Scan, bytes: &[u8], full: bool) -> Result<(), OpenError> {
+    fn fold(&mut self, full: bool) -> Result<(), OpenError> {
+        self.unsure = true;
         let mut tree = self.head.tree.clone();
         let there = (tree.size() - self.journal.header.base) as usize;
         let count = (self.tree.size() - self.journal.header.base) as usize;
         if count > there {
             let mut bundle = self.head.bundle(&self.dir)?;
             let mut new = Vec::new();
-            for item in found.entries.iter().take(count).skip(there) {
-                files::add_to_bundle(&mut bundle, &bytes[item.body.clone()]);
-                let tiles = tree.push(item.leaf);
+            for (body, leaf) in self.journal.waiting(there) {
+                files::add_to_bundle(&mut bundle, body);
+                let tiles = tree.push(leaf);
                 if !tiles.is_empty() {
                     let path = files::bundle_path(tree.size() / TILE_WIDTH - 1, 256);
                     new.push((path, std::mem::take(&mut bundle)));
@@ -363,7 +380,9 @@ impl Writer {
         }
         let (size, root) = (self.head.tree.size(), self.head.tree.root());
         let begun = self.journal.begin_anew(&self.dir, size, root, full);
-        begun.map_err(|e| self.failed(e))
+        begun.map_err(|e| self.failed(e))?;
+        self.unsure = false;
+        Ok(())
     }
 
     /// Publishes what waits; where nothing waits, writes the checkpoint once more as it is, which shows that the
@@ -379,8 +398,11 @@ impl Writer {
 
     /// Overwrites what earlier generations have left in the journal.
     pub fn wipe_journal(&mut self) -> Result<(), OpenError> {
+        self.unsure = true;
         let wiped = self.journal.wipe_all();
-        wiped.map_err(|e| self.failed(e))
+        wiped.map_err(|e| self.failed(e))?;
+        self.unsure = false;
+        Ok(())
     }
 
     pub fn write(&self, relative: &str, bytes: &[u8]) -> Result<(), OpenError> {
