@@ -139,6 +139,8 @@ nicks! {
         InternalSecured = "internal-secured",
         /// A display on an internal network that is not secured, or that other staff can see.
         InternalUnsecured = "internal-unsecured",
+        /// The recorder of the system itself, which erases by itself.
+        Store = "store",
         /// A file handed over or kept: an extraction.
         File = "file",
         /// Anybody.

@@ -42,6 +42,7 @@ pub mod mandate;
 mod people;
 mod refusal;
 pub mod rules;
+pub mod schedule;
 #[cfg(test)]
 mod tests;
 pub mod time;

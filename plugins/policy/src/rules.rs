@@ -213,6 +213,60 @@ pub struct Purpose {
     /// Where this table comes from.
     #[serde(default)]
     pub sources: Vec<String>,
+    /// Opens a restricted purpose; whoever writes it says who decided and when.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Who opened a restricted purpose, by role.
+    #[serde(default)]
+    pub enabled_by: Option<String>,
+    /// Day on which a restricted purpose was opened.
+    #[serde(default, deserialize_with = "time::opt_date")]
+    pub enabled_on: Option<Date>,
+    /// What whoever misuses this risks, in English; told with each refusal.
+    #[serde(default)]
+    pub risk_en: Option<String>,
+    /// What whoever misuses this risks, in French; told with each refusal.
+    #[serde(default)]
+    pub risk_fr: Option<String>,
+    /// Longest mandate, in seconds; where it is given, `max_duration_days` is not.
+    #[serde(default)]
+    pub max_duration_s: Option<u32>,
+    /// Shortest delay between capture and release of a live image, in seconds.
+    #[serde(default)]
+    pub min_delay_s: Option<u32>,
+    /// Largest width of an image, in pixels.
+    #[serde(default)]
+    pub max_width: Option<u32>,
+    /// Largest height of an image, in pixels.
+    #[serde(default)]
+    pub max_height: Option<u32>,
+    /// A mandate opens once.
+    #[serde(default)]
+    pub single_use: bool,
+    /// A second person countersigns.
+    #[serde(default)]
+    pub second_person: bool,
+    /// Images leave as they were recorded, never decoded.
+    #[serde(default)]
+    pub lossless: bool,
+    /// Promotion under this purpose ends with the beginning of an election period.
+    #[serde(default)]
+    pub election_sensitive: bool,
+    /// Commitments to the CNIL of which a public controller needs one.
+    #[serde(default)]
+    pub commitment_types: Vec<String>,
+    /// Procedures of which the mandate names one.
+    #[serde(default)]
+    pub procedure_types: Vec<String>,
+    /// Articles of which a requisition rests on one.
+    #[serde(default)]
+    pub requisition_articles: Vec<String>,
+    /// Purposes of which the public notice mentions one; the purpose itself when empty.
+    #[serde(default)]
+    pub notice_for: Vec<String>,
+    /// Fields that are needed beside `required` where a camera films a public road.
+    #[serde(default)]
+    pub required_on_public_road: Vec<Field>,
 }
 
 /// Why a rules file was refused. Lines and columns count from 1, columns in characters.

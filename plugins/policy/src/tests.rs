@@ -394,6 +394,19 @@ fn clear(f: &mut Form, field: Field) {
         Field::BeneficiaryType => f.beneficiary_type = None,
         Field::Promotional => f.promotional = None,
         Field::Stats => f.stats = None,
+        Field::Schedule => f.schedule = None,
+        Field::IncidentRef => f.incident_ref = None,
+        Field::RetentionDays => f.retention_days = None,
+        Field::Procedure => f.procedure = None,
+        Field::AccessRequest => f.access_request = None,
+        Field::MagistrateAuthorisation => f.magistrate_authorisation = None,
+        Field::StrictCaseRef => f.strict_case_ref = None,
+        Field::Event => f.event = None,
+        Field::OriginPurpose => f.origin_purpose = None,
+        Field::LegalReview => f.legal_review = None,
+        Field::Models => f.models.clear(),
+        Field::CaseCopyRef => f.case_copy_ref = None,
+        Field::Search => f.search = None,
     }
 }
 

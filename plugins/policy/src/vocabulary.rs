@@ -82,6 +82,8 @@ words! {
         InternalSecured = "internal-secured",
         /// A display on an unsecured network, or one that other staff can see.
         InternalUnsecured = "internal-unsecured",
+        /// The recorder of the system itself, which erases by itself (CSI L.252-5).
+        Store = "store",
         /// A file handed over or kept: an extraction.
         File = "file",
         /// Anybody.
@@ -136,6 +138,8 @@ words! {
         Prive = "prive_613_13",
         /// The filmed person who asks for access.
         PersonneConcernee = "personne_concernee",
+        /// Shopkeeper, who may never view (CSI R.251-2).
+        Commercant = "commercant",
     }
 }
 
@@ -166,12 +170,18 @@ words! {
 }
 
 words! {
-    /// What kind of place a camera films; other places are out of scope.
+    /// What kind of place a camera films. The last three are out of scope: no purpose is open to them.
     PlaceType {
         /// Public road.
         PublicRoad = "public_road",
         /// Place or establishment open to the public.
         PublicPlace = "public_place",
+        /// Place of work or storage that the public does not enter.
+        NotOpen = "not_open_to_public",
+        /// Private place.
+        Private = "private",
+        /// Research laboratory.
+        Research = "research",
     }
 }
 
@@ -228,5 +238,31 @@ words! {
         Promotional = "promotional",
         /// Limits and objection for statistics.
         Stats = "stats",
+        /// Days and hours at which the mandate serves.
+        Schedule = "schedule",
+        /// Incident that is looked into.
+        IncidentRef = "incident_ref",
+        /// Days that recordings are kept.
+        RetentionDays = "retention_days",
+        /// Procedure in which images are seen or communicated.
+        Procedure = "procedure",
+        /// Request for access, and what was decided.
+        AccessRequest = "access_request",
+        /// Decision of a magistrate for one case.
+        MagistrateAuthorisation = "magistrate_authorisation",
+        /// The narrowly framed case of a public live broadcast.
+        StrictCaseRef = "strict_case_ref",
+        /// Event that an order of the prefect names.
+        Event = "event",
+        /// Purpose that the images were recorded for.
+        OriginPurpose = "origin_purpose",
+        /// Legal review of a use whose ground is debated.
+        LegalReview = "legal_review",
+        /// Detection models that the controller approved.
+        Models = "models",
+        /// Reference of the copy kept for a case.
+        CaseCopyRef = "case_copy_ref",
+        /// What a judicial search looks for.
+        Search = "search",
     }
 }

@@ -168,6 +168,7 @@ pub fn purpose_event(grant: &Grant, session: &str) -> contract::Purpose {
             SinkClass::CsuDisplay => contract::SinkClass::CsuDisplay,
             SinkClass::InternalSecured => contract::SinkClass::InternalSecured,
             SinkClass::InternalUnsecured => contract::SinkClass::InternalUnsecured,
+            SinkClass::Store => contract::SinkClass::Store,
             SinkClass::File => contract::SinkClass::File,
             SinkClass::Public => contract::SinkClass::Public,
         },

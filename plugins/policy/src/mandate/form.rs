@@ -4,7 +4,12 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
+use super::papers::{
+    AccessRequest, ApprovedModel, Event, LegalReview, MagistrateAuthorisation, Mobility,
+    NoticePart, Procedure, Search,
+};
 use crate::{
+    schedule::Schedule,
     time,
     vocabulary::{Capacity, Field, Mask, PlaceType, SinkClass},
 };
@@ -127,6 +132,48 @@ pub struct Form {
     /// `test` for published test footage that is not vidéoprotection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footage: Option<Footage>,
+    /// Days and hours at which it serves; at any time when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// Incident that is looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident_ref: Option<String>,
+    /// Days that recordings are kept; never more than the authorisation allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+    /// Procedure in which the images are seen or communicated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub procedure: Option<Procedure>,
+    /// Request for access, and what was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_request: Option<AccessRequest>,
+    /// Decision of a magistrate for one case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub magistrate_authorisation: Option<MagistrateAuthorisation>,
+    /// The narrowly framed case of a public live broadcast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict_case_ref: Option<String>,
+    /// Event that an order of the prefect names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+    /// Purpose that the images were recorded for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_purpose: Option<String>,
+    /// Legal review of a use whose ground is debated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_review: Option<LegalReview>,
+    /// Detection models that the controller approved; any other is refused when the list is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ApprovedModel>,
+    /// Reference of the copy kept for a case, which may be older than recordings are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_copy_ref: Option<String>,
+    /// What a judicial search looks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
+    /// Where the controller publishes what it withdraws; a gate then needs its copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<String>,
 }
 
 /// One camera.
@@ -139,6 +186,16 @@ pub struct Camera {
     pub insee_code: String,
     /// Public road or place open to the public; others are out of scope.
     pub place_type: PlaceType,
+    /// Fixed or mobile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mobility: Option<Mobility>,
+    /// Position of a camera that turns, whose privacy zones these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// SHA-256 of the file of privacy zones in hex, or `none`: the controller states that no dwelling is in view
+    /// (CSI L.251-3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy_zones_digest: Option<String>,
 }
 
 /// One operator, by pseudonym.
@@ -265,6 +322,12 @@ pub struct PublicNotice {
     /// Where the complete text is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Version of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_version: Option<String>,
+    /// What the notice says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<NoticePart>,
 }
 
 /// Impact assessment (RGPD 35).
@@ -331,6 +394,9 @@ pub struct Requisition {
     pub to: Timestamp,
     /// What it asks for.
     pub object: String,
+    /// The case it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_ref: Option<String>,
 }
 
 /// Who receives the images.
@@ -534,11 +600,11 @@ impl Form {
                 .as_ref()
                 .is_some_and(|a| filled(&[&a.prefect, &a.act_ref])),
             Field::Audience => self.audience.is_some(),
-            Field::ViewingPlaces => !self.viewing_places.is_empty(),
+            Field::ViewingPlaces => all_filled(&self.viewing_places),
             Field::PublicNotice => self
                 .public_notice
                 .as_ref()
-                .is_some_and(|n| !n.sign_ids.is_empty()),
+                .is_some_and(|n| all_filled(&n.sign_ids)),
             Field::Dpia => self.dpia.as_ref().is_some_and(|d| filled(&[&d.reference])),
             Field::RopaRef => text(&self.ropa_ref),
             Field::ComplianceCommitment => self
@@ -549,7 +615,7 @@ impl Form {
             Field::Proportionality => text(&self.proportionality),
             Field::Requisition => self.requisition.as_ref().is_some_and(|r| {
                 filled(&[&r.officer, &r.reference, &r.legal_article, &r.object])
-                    && !r.cameras.is_empty()
+                    && all_filled(&r.cameras)
             }),
             Field::Recipient => self
                 .recipient
@@ -572,12 +638,50 @@ impl Form {
             Field::BeneficiaryType => self.beneficiary_type.is_some(),
             Field::Promotional => self.promotional.is_some(),
             Field::Stats => self.stats.as_ref().is_some_and(|s| !s.classes.is_empty()),
+            Field::Schedule => self.schedule.as_ref().is_some_and(|s| !s.slots.is_empty()),
+            Field::IncidentRef => text(&self.incident_ref),
+            Field::RetentionDays => self.retention_days.is_some_and(|days| days > 0),
+            Field::Procedure => self
+                .procedure
+                .as_ref()
+                .is_some_and(|p| filled(&[&p.kind, &p.reference, &p.authority])),
+            Field::AccessRequest => self
+                .access_request
+                .as_ref()
+                .is_some_and(|r| filled(&[&r.reference])),
+            Field::MagistrateAuthorisation => self
+                .magistrate_authorisation
+                .as_ref()
+                .is_some_and(|m| filled(&[&m.magistrate, &m.court, &m.case_ref])),
+            Field::StrictCaseRef => text(&self.strict_case_ref),
+            Field::Event => self.event.as_ref().is_some_and(|e| {
+                filled(&[&e.name, &e.kind, &e.order_ref]) && all_filled(&e.perimeter)
+            }),
+            Field::OriginPurpose => text(&self.origin_purpose),
+            Field::LegalReview => self.legal_review.as_ref().is_some_and(|r| filled(&[&r.by])),
+            Field::Models => {
+                !self.models.is_empty()
+                    && self
+                        .models
+                        .iter()
+                        .all(|m| filled(&[&m.sha256, &m.approved_by]))
+            }
+            Field::CaseCopyRef => text(&self.case_copy_ref),
+            Field::Search => self
+                .search
+                .as_ref()
+                .is_some_and(|s| all_filled(&s.classes) && filled(&[&s.description])),
         }
     }
 }
 
 fn filled(texts: &[&str]) -> bool {
     texts.iter().all(|t| !t.trim().is_empty())
+}
+
+/// Whether a list holds something, and nothing empty.
+fn all_filled(texts: &[String]) -> bool {
+    !texts.is_empty() && texts.iter().all(|t| !t.trim().is_empty())
 }
 
 /// The first text that is still a placeholder, with its path.

@@ -17,10 +17,12 @@
 //! [Biscuit]: https://doc.biscuitsec.org/reference/specifications
 
 mod form;
+mod papers;
 mod template;
 mod token;
 
 pub use form::*;
+pub use papers::*;
 pub use template::template;
 #[cfg(test)]
 pub(crate) use token::build;

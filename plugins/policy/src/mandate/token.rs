@@ -356,6 +356,20 @@ const FACTS: &[&str] = &[
     "promotional",
     "stats",
     "footage",
+    "schedule",
+    "incident_ref",
+    "retention_days",
+    "procedure",
+    "access_request",
+    "magistrate_authorisation",
+    "strict_case_ref",
+    "event",
+    "origin_purpose",
+    "legal_review",
+    "models",
+    "case_copy_ref",
+    "search",
+    "revocation",
 ];
 
 /// Wide enough for a busy host: Biscuit's own limit of 1 ms would refuse lawful mandates under load.

@@ -90,6 +90,12 @@ pub enum Sink {
         nick = "internal-unsecured"
     )]
     InternalUnsecured,
+    /// The system's own recorder.
+    #[enum_value(
+        name = "Recorder of the system, which erases by itself",
+        nick = "store"
+    )]
+    Store,
     /// A file: an extraction.
     #[enum_value(name = "File handed over or kept", nick = "file")]
     File,

@@ -128,6 +128,7 @@ impl Settings {
                     Sink::CsuDisplay => Some(SinkClass::CsuDisplay),
                     Sink::InternalSecured => Some(SinkClass::InternalSecured),
                     Sink::InternalUnsecured => Some(SinkClass::InternalUnsecured),
+                    Sink::Store => Some(SinkClass::Store),
                     Sink::File => Some(SinkClass::File),
                     Sink::Public => Some(SinkClass::Public),
                 };
@@ -156,6 +157,7 @@ impl Settings {
                 Some(SinkClass::CsuDisplay) => Sink::CsuDisplay,
                 Some(SinkClass::InternalSecured) => Sink::InternalSecured,
                 Some(SinkClass::InternalUnsecured) => Sink::InternalUnsecured,
+                Some(SinkClass::Store) => Sink::Store,
                 Some(SinkClass::File) => Sink::File,
                 Some(SinkClass::Public) => Sink::Public,
             }
