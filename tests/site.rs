@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use privacy_policy::{Form, KeyPair, Rules, key, mandate};
+use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate};
 use privacy_register::{Reader, Register, Report, VerifierKey, VerifyError};
 
 use crate::root;
@@ -82,7 +82,7 @@ impl Site {
         let id = uuid::Uuid::new_v4().to_string();
         let filled = gst_privacy_examples::fill(form, today, &rules.version, &id);
         let parsed = Form::parse(&filled).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let token = mandate::sign(&parsed, &rules, &self.key, now)
+        let token = mandate::sign(&parsed, &Conditions::new(&rules), &self.key, now)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let path = self.path().join(format!("mandates/{name}.biscuit"));
         std::fs::write(&path, token).expect("a file can be written");

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    decide::{open_purpose, place_allowed},
+    decide::{Conditions, open_purpose, place_allowed},
     documents,
     mandate::Form,
     people,
@@ -17,7 +17,12 @@ use crate::{
 pub(crate) const DAY_S: i64 = 86_400;
 
 /// Everything about a form that does not depend on who asks for what.
-pub(crate) fn complete(rules: &Rules, form: &Form, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn complete(
+    conditions: &Conditions<'_>,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let rules = conditions.rules;
     let purpose = open_purpose(rules, &form.purpose_id, now)?;
     identity(rules, form)?;
     dates(purpose, form, now)?;
@@ -30,7 +35,7 @@ pub(crate) fn complete(rules: &Rules, form: &Form, now: Timestamp) -> Result<(),
     choices(purpose, form)?;
     documents::documents(rules, purpose, form, now)?;
     documents::anonymisation(purpose, form)?;
-    documents::publication(rules, form, now)?;
+    documents::publication(conditions, form, now)?;
     documents::requisition(purpose, form, now)?;
     if purpose.detector_use == DetectorUse::Statistics {
         documents::statistics(rules, purpose, form)?;

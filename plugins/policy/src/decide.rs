@@ -4,15 +4,44 @@
 use jiff::Timestamp;
 
 use crate::{
+    calendar::Calendar,
     complete,
     grant::Grant,
+    key::PublicKey,
     mandate::{Footage, Form, Mandate},
     people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
+    revocation::Revocations,
     rules::{Purpose, Rules, Status},
     time,
     vocabulary::{DetectorUse, Mask, Mode, PlaceType, SinkClass},
 };
+
+/// What a site holds beside the mandate, and decides with: files that it may replace, and keys that it trusts.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// The elections, in whose periods a public body may not promote itself.
+    pub calendar: &'a Calendar,
+    /// Mandates that were withdrawn, and orders that suspend.
+    pub revocations: &'a Revocations,
+    /// Keys of the people who may countersign. A mandate that needs a second person opens with none of them
+    /// never.
+    pub cosigners: &'a [PublicKey],
+}
+
+impl<'a> Conditions<'a> {
+    /// These rules with the calendar that ships with the crate, nothing withdrawn, and nobody to countersign.
+    pub fn new(rules: &'a Rules) -> Self {
+        Self {
+            rules,
+            calendar: Calendar::builtin(),
+            revocations: Revocations::none(),
+            cosigners: &[],
+        }
+    }
+}
 
 /// What somebody asks for, now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +77,11 @@ impl Request<'static> {
 
 /// Whether images may flow. Every path that is not an explicit grant is a refusal.
 pub fn decide(
-    rules: &Rules,
+    conditions: &Conditions<'_>,
     mandate: Option<&Mandate>,
     request: &Request<'_>,
 ) -> Result<Grant, Refusal> {
+    let rules = conditions.rules;
     let purpose = open_purpose(rules, request.purpose, request.now)?;
     let Some(mandate) = mandate else {
         return Err(refuse(
@@ -100,8 +130,11 @@ pub fn decide(
             "RGPD art. 5(1)(b) ; C. pén. 226-21",
         ));
     }
+    conditions
+        .revocations
+        .check(mandate, request.purpose, request.camera, request.now)?;
     in_date(form, request.now)?;
-    complete::complete(rules, form, request.now)?;
+    complete::complete(conditions, form, request.now)?;
     let camera = people::camera(form, purpose, request.camera)?;
     let operator = people::operator(form, purpose, request.operator, camera, request.now)?;
     sink(form, purpose, request)?;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::{
     complete::{DAY_S, bad_field, missing},
+    decide::Conditions,
     mandate::{Audience, Beneficiary, Footage, Form},
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules},
@@ -170,7 +171,12 @@ pub(crate) fn anonymisation(purpose: &Purpose, form: &Form) -> Result<(), Refusa
 }
 
 /// Publication: no electoral use, no promotion in an election period.
-pub(crate) fn publication(rules: &Rules, form: &Form, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn publication(
+    conditions: &Conditions<'_>,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let rules = conditions.rules;
     let electoral = matches!(
         form.beneficiary_type,
         Some(
@@ -184,13 +190,17 @@ pub(crate) fn publication(rules: &Rules, form: &Form, now: Timestamp) -> Result<
             .unwrap_or_else(|| bad_field("beneficiary_type", "electoral use", "usage électoral")));
     }
     if form.promotional == Some(true) {
-        let blocked = rules.election_calendar.iter().find(|e| {
-            e.from <= now
-                && now < e.to
-                && e.territories
-                    .iter()
-                    .any(|t| t == "*" || form.cameras.iter().any(|camera| camera.insee_code == *t))
-        });
+        let blocked = rules
+            .election_calendar
+            .iter()
+            .chain(&conditions.calendar.elections)
+            .find(|e| {
+                e.from <= now
+                    && now < e.to
+                    && e.territories.iter().any(|t| {
+                        t == "*" || form.cameras.iter().any(|camera| camera.insee_code == *t)
+                    })
+            });
         if let Some(election) = blocked {
             return Err(refuse(
                 "ELECTION_PERIOD",

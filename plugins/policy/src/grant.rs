@@ -8,9 +8,10 @@ use crate::{
     decide::{self, Request},
     mandate::{Camera, Consents, Footage, Form, Mandate, Operator},
     refusal::Refusal,
+    revocation::Revocations,
     rules::{Purpose, Rules},
     time,
-    vocabulary::{DetectorUse, Mask, MaskMethod, Mode, Operation, SinkClass},
+    vocabulary::{DetectorUse, Field, Mask, MaskMethod, Mode, Operation, SinkClass},
 };
 
 /// A granted request: everything that the elements and the register need to know of it.
@@ -53,8 +54,10 @@ pub struct Grant {
     /// First instant at which nothing may flow any more: the earliest end of mandate, designation,
     /// authorisation, training, regime, rules and longest run.
     pub expires: Timestamp,
-    /// Revocation identifiers of the mandate.
+    /// Revocation identifiers of the mandate, the authority's block first.
     pub revocation_ids: Vec<String>,
+    /// The mandate serves one run and no second one: the register is asked whether there was one already.
+    pub single_use: bool,
     modes: Vec<Mode>,
     footage: Option<Footage>,
     form: Form,
@@ -152,6 +155,8 @@ impl Grant {
                 expires(rules, purpose, form, operator, request.now),
             ),
             revocation_ids: mandate.revocation_ids.clone(),
+            // A requisition asks for one extraction.
+            single_use: purpose.required.contains(&Field::Requisition),
             modes: purpose.modes.clone(),
             footage: form.footage,
             form: form.clone(),
@@ -183,6 +188,24 @@ impl Grant {
     /// The footage that a requisition asks for, from its first instant to the first after it.
     pub fn footage_range(&self) -> Option<(Timestamp, Timestamp)> {
         self.form.requisition.as_ref().map(|r| (r.from, r.to))
+    }
+
+    /// Revocation id of the block that the authority signed: the same for the mandate and every narrowed copy
+    /// of it, so it tells whether the mandate was used before. The digest does not, since whoever holds a
+    /// mandate changes its digest by narrowing it.
+    pub fn authority_block(&self) -> &str {
+        self.revocation_ids.first().map_or("", String::as_str)
+    }
+
+    /// Whether what was granted was withdrawn or suspended since.
+    pub fn check_revocations(&self, list: &Revocations, now: Timestamp) -> Result<(), Refusal> {
+        list.check_ids(
+            &self.revocation_ids,
+            &self.form.mandate_id,
+            &self.purpose_id,
+            &self.camera,
+            now,
+        )
     }
 
     /// Whether the restrictions of the mandate still allow at `now` what was granted. The grant's end is

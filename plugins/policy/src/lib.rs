@@ -17,10 +17,10 @@
 //! a [`Mandate`] with nothing but a public key, and [`decide`] says whether the images may flow:
 //!
 //! ```
-//! use privacy_policy::{Request, Rules, decide};
+//! use privacy_policy::{Conditions, Request, Rules, decide};
 //! let rules = Rules::builtin();
 //! let request = Request { purpose: "refused.facial_recognition", ..Request::at("2026-11-21T12:00:00Z".parse()?) };
-//! let refusal = decide(&rules, None, &request).unwrap_err();
+//! let refusal = decide(&Conditions::new(&rules), None, &request).unwrap_err();
 //! assert_eq!(refusal.code, "BIOMETRICS");
 //! assert!(refusal.message_fr.contains("reconnaissance faciale"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -33,6 +33,7 @@
 //! [Biscuit]: https://doc.biscuitsec.org/reference/specifications
 #![forbid(unsafe_code)]
 
+mod calendar;
 mod complete;
 mod decide;
 mod documents;
@@ -41,6 +42,7 @@ pub mod key;
 pub mod mandate;
 mod people;
 mod refusal;
+pub mod revocation;
 pub mod rules;
 pub mod schedule;
 #[cfg(test)]
@@ -48,11 +50,13 @@ mod tests;
 pub mod time;
 mod vocabulary;
 
-pub use decide::{Request, decide};
+pub use calendar::Calendar;
+pub use decide::{Conditions, Request, decide};
 pub use grant::{Anonymisation, FootageTime, Grant, StatisticsGrant};
 pub use key::{KeyPair, PublicKey};
 pub use mandate::{Form, Mandate};
 pub use refusal::{Refusal, RefusalText};
+pub use revocation::{RevocationError, Revocations};
 pub use rules::{Purpose, Rules, RulesError, Status};
 pub use vocabulary::{
     Capacity, DetectorUse, Field, Mask, MaskMethod, Mode, Operation, PlaceType, SinkClass,

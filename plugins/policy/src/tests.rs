@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    Capacity, Field, FootageTime, Form, Grant, KeyPair, Mandate, Mask, MaskMethod, Mode, Refusal,
-    Request, Rules, SinkClass, Status, decide, key,
+    Capacity, Conditions, Field, FootageTime, Form, Grant, KeyPair, Mandate, Mask, MaskMethod,
+    Mode, Refusal, Request, Revocations, Rules, SinkClass, Status, decide, key,
     mandate::{self, Beneficiary, Footage, Narrowing, VerifyError},
 };
 
@@ -57,7 +57,11 @@ fn outcome(
     let mandate = force(&form, &pair);
     let mut request = request(&form);
     ask(&mut request);
-    decide(&Rules::builtin(), Some(&mandate), &request)
+    decide(
+        &Conditions::new(&Rules::builtin()),
+        Some(&mandate),
+        &request,
+    )
 }
 
 fn code(result: Result<Grant, Refusal>) -> String {
@@ -70,13 +74,13 @@ fn b11_every_complete_mandate_is_signed_and_opens() {
     let pair = key::generate();
     for purpose in ALLOWED {
         let form = form(purpose);
-        let token = mandate::sign(&form, &rules, &pair, noon()).unwrap();
+        let token = mandate::sign(&form, &Conditions::new(&rules), &pair, noon()).unwrap();
         let mandate = mandate::verify(&token, &[key::generate().public(), pair.public()]).unwrap();
         assert_eq!(
             mandate.form, form,
             "{purpose}: the token says what the form said"
         );
-        let grant = decide(&rules, Some(&mandate), &request(&form)).unwrap();
+        let grant = decide(&Conditions::new(&rules), Some(&mandate), &request(&form)).unwrap();
         assert_eq!(grant.purpose_id, *purpose);
         assert!(grant.expires > noon() && grant.expires <= form.valid_to);
         assert_eq!(grant.mandate_digest.len(), 64);
@@ -114,7 +118,7 @@ fn h13_every_purpose_capacity_sink_mode_and_date() {
                             && purpose.sink_classes.contains(sink_class)
                             && form.sink_classes.contains(sink_class)
                             && purpose.modes.contains(&mode);
-                        let outcome = decide(&rules, Some(&mandate), &request);
+                        let outcome = decide(&Conditions::new(&rules), Some(&mandate), &request);
                         assert_eq!(
                             outcome.is_ok(),
                             expected,
@@ -174,14 +178,15 @@ fn g5_every_closed_purpose_stays_closed_whatever_the_mandate_says() {
                         live,
                         ..request(&form)
                     };
-                    let refusal = decide(&rules, Some(&mandate), &request).unwrap_err();
+                    let refusal =
+                        decide(&Conditions::new(&rules), Some(&mandate), &request).unwrap_err();
                     assert_eq!(Some(&refusal.code), purpose.code.as_ref(), "{id}");
                     assert_eq!(Some(&refusal.message_en), purpose.message_en.as_ref());
                     assert_eq!(Some(&refusal.message_fr), purpose.message_fr.as_ref());
                     bilingual(&refusal);
                 }
             }
-            assert!(mandate::sign(&form, &rules, &pair, noon()).is_err());
+            assert!(mandate::sign(&form, &Conditions::new(&rules), &pair, noon()).is_err());
         }
     }
     assert!(
@@ -217,7 +222,7 @@ fn h1_an_unknown_purpose_is_refused() {
             purpose,
             ..Request::at(noon())
         };
-        let refusal = decide(&Rules::builtin(), None, &request).unwrap_err();
+        let refusal = decide(&Conditions::new(&Rules::builtin()), None, &request).unwrap_err();
         assert_eq!(refusal.code, "UNKNOWN_PURPOSE");
         bilingual(&refusal);
     }
@@ -240,7 +245,9 @@ fn h14_rules_past_review_refuse_everything() {
             ..request(&form)
         };
         assert_eq!(
-            decide(&rules, Some(&mandate), &request).unwrap_err().code,
+            decide(&Conditions::new(&rules), Some(&mandate), &request)
+                .unwrap_err()
+                .code,
             code,
             "{now}"
         );
@@ -251,7 +258,8 @@ fn h14_rules_past_review_refuse_everything() {
 fn without_a_mandate_nothing_opens() {
     for purpose in ALLOWED {
         let form = form(purpose);
-        let refusal = decide(&Rules::builtin(), None, &request(&form)).unwrap_err();
+        let refusal =
+            decide(&Conditions::new(&Rules::builtin()), None, &request(&form)).unwrap_err();
         assert_eq!(refusal.code, "NO_MANDATE");
         assert!(refusal.remedy_en.contains(purpose));
     }
@@ -647,7 +655,7 @@ fn d3_the_election_calendar_has_a_day_before_and_a_day_after() {
             ..request(&form)
         };
         assert_eq!(
-            code(decide(&rules, Some(&mandate), &request)),
+            code(decide(&Conditions::new(&rules), Some(&mandate), &request)),
             expected,
             "{now}"
         );
@@ -756,7 +764,12 @@ fn a_mandate_for_one_purpose_opens_no_other() {
             purpose,
             ..request(&form)
         };
-        let refusal = decide(&Rules::builtin(), Some(&mandate), &request).unwrap_err();
+        let refusal = decide(
+            &Conditions::new(&Rules::builtin()),
+            Some(&mandate),
+            &request,
+        )
+        .unwrap_err();
         assert_eq!(refusal.code, "WRONG_PURPOSE");
     }
 }
@@ -789,7 +802,7 @@ fn b4_the_grant_says_how_to_mask_and_whether_one_person_may_stay_clear() {
         form.sink_classes = vec![SinkClass::File];
         let rules = Rules::parse(&change(crate::rules::BUILTIN.to_owned())).unwrap();
         let mandate = force(&form, &key::generate());
-        let grant = decide(&rules, Some(&mandate), &request(&form)).unwrap();
+        let grant = decide(&Conditions::new(&rules), Some(&mandate), &request(&form)).unwrap();
         (grant.mask_method, grant.one_clear)
     };
     let mask = Mask::PersonsVehicles;
@@ -905,7 +918,7 @@ fn c8_a_refusal_has_an_entry_too() {
         operator: "a-0417",
         ..Request::at(noon())
     };
-    let refusal = decide(&rules, None, &request).unwrap_err();
+    let refusal = decide(&Conditions::new(&rules), None, &request).unwrap_err();
     let entry: serde_json::Value =
         serde_json::from_str(&refusal.entry("s", Some(&rules), None, &request)).unwrap();
     assert_eq!(entry["operation"], "refuse");
@@ -924,7 +937,7 @@ fn a_refusal_names_the_designation_of_whoever_was_refused() {
         camera: "cam-13",
         ..request(&form)
     };
-    let refusal = decide(&rules, Some(&mandate), &request).unwrap_err();
+    let refusal = decide(&Conditions::new(&rules), Some(&mandate), &request).unwrap_err();
     let entry: serde_json::Value =
         serde_json::from_str(&refusal.entry("s", Some(&rules), Some(&mandate), &request)).unwrap();
     assert_eq!(entry["refusal"]["code"], "WRONG_CAMERA");
@@ -946,7 +959,7 @@ fn c8_a_refusal_entry_stays_short_whatever_was_asked_for() {
         operator: &endless,
         ..request(&form)
     };
-    let refusal = decide(&rules, Some(&mandate), &request).unwrap_err();
+    let refusal = decide(&Conditions::new(&rules), Some(&mandate), &request).unwrap_err();
     let entry = refusal.entry("s", Some(&rules), Some(&mandate), &request);
     assert!(entry.len() < 60_000, "{} bytes", entry.len());
 }
@@ -964,7 +977,12 @@ fn a_grant_ends_when_the_narrowed_mandate_does() {
     };
     let narrowed = mandate::narrow(&token, &keys, &narrowing).unwrap();
     let narrowed = mandate::verify(&narrowed, &keys).unwrap();
-    let grant = decide(&Rules::builtin(), Some(&narrowed), &request(&form)).unwrap();
+    let grant = decide(
+        &Conditions::new(&Rules::builtin()),
+        Some(&narrowed),
+        &request(&form),
+    )
+    .unwrap();
     assert_eq!(
         grant.expires, until,
         "and not with the mandate it was made from"
@@ -997,7 +1015,7 @@ fn a_narrowed_mandate_allows_less_and_cannot_allow_more() {
     let mut second = form.cameras[0].clone();
     second.id = "cam-13".into();
     form.cameras.push(second);
-    let token = mandate::sign(&form, &rules, &pair, noon()).unwrap();
+    let token = mandate::sign(&form, &Conditions::new(&rules), &pair, noon()).unwrap();
     let keys = [pair.public()];
     let narrowing = Narrowing {
         camera: Some("cam-13".into()),
@@ -1015,7 +1033,7 @@ fn a_narrowed_mandate_allows_less_and_cannot_allow_more() {
             now: at(now),
             ..request(&form)
         };
-        code(decide(&rules, Some(&mandate), &request))
+        code(decide(&Conditions::new(&rules), Some(&mandate), &request))
     };
     assert_eq!(ask("cam-13", "2026-11-21T12:00:00Z"), "open");
     assert_eq!(ask("cam-12", "2026-11-21T12:00:00Z"), "NARROWED_MANDATE");
@@ -1041,7 +1059,7 @@ fn a_narrowed_mandate_allows_less_and_cannot_allow_more() {
         ..request(&form)
     };
     assert_eq!(
-        code(decide(&rules, Some(&mandate), &request)),
+        code(decide(&Conditions::new(&rules), Some(&mandate), &request)),
         "NOT_HABILITATED"
     );
 }
@@ -1153,7 +1171,8 @@ fn templates_hold_what_is_needed_and_cannot_be_signed_unfilled() {
         for field in &purpose.required {
             assert!(parsed.has(*field), "{id} {field}");
         }
-        crate::complete::complete(&rules, &parsed, noon()).unwrap_or_else(|e| panic!("{id}: {e}"));
+        crate::complete::complete(&Conditions::new(&rules), &parsed, noon())
+            .unwrap_or_else(|e| panic!("{id}: {e}"));
     }
 }
 
@@ -1212,4 +1231,48 @@ fn the_facts_of_a_token_are_the_fields_of_a_form() {
         assert_eq!(force(&form, &pair).form, form);
     }
     assert_eq!(names.len(), 39);
+}
+
+#[test]
+fn a_revoked_parent_takes_its_narrowed_children_along_and_a_child_nobody_else() {
+    let form = form("vp.live_view.public_road");
+    let pair = key::generate();
+    let keys = [pair.public()];
+    let token = mandate::build(&form, &pair).unwrap();
+    let narrowing = Narrowing {
+        camera: Some("cam-12".into()),
+        ..Narrowing::default()
+    };
+    let child = mandate::narrow(&token, &keys, &narrowing).unwrap();
+    let parent = mandate::verify(&token, &keys).unwrap();
+    let child = mandate::verify(&child, &keys).unwrap();
+    assert_eq!(child.revocation_ids.len(), 2);
+    assert_eq!(child.revocation_ids[0], parent.revocation_ids[0]);
+    assert_ne!(child.digest, parent.digest);
+    let rules = Rules::builtin();
+    let revoke = |id: &str| {
+        let text = format!(
+            "version = 1\n[[revoked]]\nid = \"{id}\"\ndate = 2026-11-20\nby = \"DGS\"\nreason = \"called off\"\n"
+        );
+        Revocations::parse(&text).unwrap()
+    };
+    let open = |mandate: &Mandate, list: &Revocations| {
+        let conditions = Conditions {
+            revocations: list,
+            ..Conditions::new(&rules)
+        };
+        code(decide(&conditions, Some(mandate), &request(&form)))
+    };
+    let list = revoke(&parent.revocation_ids[0]);
+    assert_eq!(open(&parent, &list), "REVOKED_MANDATE");
+    assert_eq!(open(&child, &list), "REVOKED_MANDATE");
+    let list = revoke(&child.revocation_ids[1]);
+    assert_eq!(open(&parent, &list), "open");
+    assert_eq!(open(&child, &list), "REVOKED_MANDATE");
+    // A grant that was given before is taken back too.
+    let grant = decide(&Conditions::new(&rules), Some(&child), &request(&form)).unwrap();
+    assert_eq!(grant.authority_block(), parent.revocation_ids[0]);
+    let refusal = grant.check_revocations(&list, noon()).unwrap_err();
+    assert_eq!(refusal.code, "REVOKED_MANDATE");
+    bilingual(&refusal);
 }

@@ -9,7 +9,7 @@ use std::{
 use clap::Subcommand;
 use jiff::Timestamp;
 use privacy_policy::{
-    Request, SinkClass, decide,
+    Conditions, Request, SinkClass, decide,
     mandate::{self, Form},
     time,
 };
@@ -166,7 +166,7 @@ pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
                     sink_class,
                     live: (live || deferred).then_some(live),
                 };
-                decide(&rules, Some(&verified), &request)
+                decide(&Conditions::new(&rules), Some(&verified), &request)
             });
             match decision {
                 Ok(grant) => print(&plain::grant(&grant, french)),
@@ -209,7 +209,7 @@ fn sign(form: &Path, key: &Path, out: &Path, rules: Option<&Path>) -> Result<(),
     let pair = files::private_key(key)?;
     let parsed =
         Form::parse(&files::read_text(form)?).map_err(|e| files::FileError::content(form, e))?;
-    let token = mandate::sign(&parsed, &rules, &pair, Timestamp::now())
+    let token = mandate::sign(&parsed, &Conditions::new(&rules), &pair, Timestamp::now())
         .map_err(|e| files::FileError::content(form, e))?;
     Ok(files::replace(out, &token)?)
 }

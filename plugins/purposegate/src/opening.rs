@@ -5,7 +5,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use privacy_common as contract;
-use privacy_policy::{Grant, Mandate, Refusal, RefusalText, Request, Rules, SinkClass, mandate};
+use privacy_policy::{
+    Conditions, Grant, Mandate, Refusal, RefusalText, Request, Rules, SinkClass, mandate,
+};
 
 use crate::{
     files::{self, FileError},
@@ -97,7 +99,7 @@ pub fn open(asked: &Asked, session: &str, now: Timestamp) -> Result<Opened, Box<
         Ok(mandate) => mandate,
         Err(r) => return Err(refused(r, Some(&rules), None)),
     };
-    let grant = match privacy_policy::decide(&rules, mandate.as_ref(), &request) {
+    let grant = match privacy_policy::decide(&Conditions::new(&rules), mandate.as_ref(), &request) {
         Ok(grant) => grant,
         Err(r) => return Err(refused(r, Some(&rules), mandate.as_ref())),
     };

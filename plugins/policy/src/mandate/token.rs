@@ -18,9 +18,8 @@ use sha2::{Digest as _, Sha256};
 use super::form::Form;
 use crate::{
     complete,
-    decide::Request,
+    decide::{Conditions, Request},
     refusal::{NEW_MANDATE, Refusal, refuse},
-    rules::Rules,
     vocabulary::SinkClass,
 };
 
@@ -126,11 +125,11 @@ impl From<VerifyError> for Refusal {
 /// Signs a form that the rules find complete. `now` is the time of signing: an expired form is refused.
 pub fn sign(
     form: &Form,
-    rules: &Rules,
+    conditions: &Conditions<'_>,
     key: &KeyPair,
     now: Timestamp,
 ) -> Result<Vec<u8>, SignError> {
-    complete::complete(rules, form, now).map_err(SignError::Refused)?;
+    complete::complete(conditions, form, now).map_err(SignError::Refused)?;
     build(form, key).map_err(|e| SignError::Token(e.to_string()))
 }
 

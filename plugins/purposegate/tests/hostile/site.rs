@@ -10,7 +10,7 @@ use gst::prelude::*;
 use gst_check::Harness;
 use jiff::{SignedDuration, Timestamp};
 use privacy_common::{AuditAnswer, AuditRequest};
-use privacy_policy::{Form, KeyPair, Rules, key, mandate};
+use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate};
 
 pub const CAPS: &str = "video/x-raw,format=NV12,width=8,height=8,framerate=10/1";
 
@@ -61,7 +61,9 @@ impl Site {
 
     /// Signs a form and gives the properties of an entry gate that uses it.
     pub fn mandate(&self, form: &Form) -> String {
-        let token = mandate::sign(form, &Rules::builtin(), &self.key, Timestamp::now()).unwrap();
+        let rules = Rules::builtin();
+        let token =
+            mandate::sign(form, &Conditions::new(&rules), &self.key, Timestamp::now()).unwrap();
         std::fs::write(self.path("mandate.biscuit"), token).unwrap();
         format!(
             "purpose={} mandate={} trusted-keys={} camera=cam-12 operator={} sink-class={}",
