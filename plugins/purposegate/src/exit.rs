@@ -22,6 +22,12 @@ pub enum Held {
         "no purpose was declared upstream; put a purposegate with stage=entry behind the source"
     )]
     NoPurpose,
+    /// The entry gate that let the frame in does not run any more.
+    #[error("the purposegate with stage=entry that let the frame in was stopped")]
+    Ended,
+    /// What was decided does not allow it now, and may again.
+    #[error("the session is suspended")]
+    Suspended,
     /// The purpose lets no image out at all.
     #[error("the purpose \"{0}\" lets no image out; use countaggregator, which gives counts")]
     NoVideo(String),

@@ -27,6 +27,8 @@ pub enum Late {
     NoRegister,
     /// A gate upstream has declared a purpose already.
     TwoPurposes,
+    /// A purpose came to an exit gate that no entry gate of this process has announced for it.
+    UnknownSession,
     /// What was decided holds no more.
     Closed(Closed),
 }
@@ -124,6 +126,22 @@ impl From<&Late> for Refusal {
                 "Ne gardez qu'un purposegate stage=entry.",
                 "RGPD art. 5(1)(b)",
             ),
+            Late::UnknownSession => (
+                "UNKNOWN_SESSION",
+                "A purpose was declared to this gate that no running purposegate with stage=entry has announced for it.".into(),
+                "Une finalité a été déclarée à cette porte sans qu'aucun purposegate stage=entry en marche ne l'ait annoncée pour elle.".into(),
+                "Put a purposegate with stage=entry behind the source and link it to this one within one process.",
+                "Placez un purposegate stage=entry après la source et reliez-le à celui-ci dans un même processus.",
+                "RGPD art. 5(1)(b)",
+            ),
+            Late::Closed(Closed::Upstream) => (
+                "SESSION_CLOSED",
+                "The gate behind the source has closed this session.".into(),
+                "La porte placée après la source a clos cette session.".into(),
+                "See its message.",
+                "Voyez son message.",
+                "RGPD art. 5(1)(b)",
+            ),
             Late::Closed(Closed::Expired) => (
                 "EXPIRED_MANDATE",
                 "The mandate, or what it rests on, has ended.".into(),
@@ -179,8 +197,10 @@ mod tests {
             Late::RegisterFailed("full".into()),
             Late::NoRegister,
             Late::TwoPurposes,
+            Late::UnknownSession,
             Late::Closed(Closed::Expired),
             Late::Closed(Closed::ClockBack),
+            Late::Closed(Closed::Upstream),
         ] {
             let refusal = Refusal::from(&late);
             assert!(refusal.message_en.ends_with('.'), "{late:?}");

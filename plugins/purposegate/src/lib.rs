@@ -10,7 +10,8 @@
 //!
 //! The element is glue; the thinking lives in plain modules:
 //! [`opening`] reads the [`files`] and asks the policy, [`late`] words the refusals that come later,
-//! [`session`] is one run with its decision and its counts, [`media`] lets nothing but images in, [`footage`]
+//! [`session`] is one run with its decision and its counts, [`sessions`] is what the gates of a process know of
+//! each other, [`media`] lets nothing but images in, [`footage`]
 //! knows when a frame was filmed, [`exit`] judges one frame at the exit, [`black`] paints what leaves in its
 //! place, [`paths`] makes sure that no branch leads around an exit gate, [`proof`] holds the Merkle tree
 //! over what was let out, [`frames`] writes what its leaves are made of, and [`watch`] closes the gate when time runs out or runs back.
@@ -28,6 +29,7 @@ pub mod paths;
 pub mod proof;
 mod purposegate;
 pub mod session;
+pub mod sessions;
 pub mod watch;
 
 pub use purposegate::{DenyAction, Language, Message, PurposeGate, Sink, Stage};

@@ -28,6 +28,17 @@ pub fn file_sink(source: &gst::Pad) -> Option<String> {
     find_sink(source, |_| false, writes)
 }
 
+/// Whether images that leave `source` can reach `element`.
+pub fn leads_to(source: &gst::Pad, element: &gst::Element) -> bool {
+    let found = std::cell::Cell::new(false);
+    let look = |on_the_way: &gst::Element| {
+        found.set(found.get() || on_the_way == element);
+        found.get()
+    };
+    find_sink(source, look, |_| false);
+    found.get()
+}
+
 fn find_sink(
     source: &gst::Pad,
     is_guard: impl Fn(&gst::Element) -> bool,

@@ -17,6 +17,7 @@ use crate::{
     opening::{self, Asked, Opened, Refused},
     proof,
     purposegate::Stage,
+    sessions::{Announced, Shared, Verdict},
     watch::{Closed, Rounds, Watch},
 };
 
@@ -35,6 +36,8 @@ pub struct Session {
     pub rounds: Rounds,
     /// Exit: where each frame is written down.
     frames: Option<Frames>,
+    /// Entry: this session in the table that exit gates look at.
+    announced: Mutex<Option<Announced>>,
     inner: Mutex<Inner>,
 }
 
@@ -43,6 +46,8 @@ struct Inner {
     decision: Decision,
     /// Exit: all that purposes have demanded of this stream.
     floor: Option<Purpose>,
+    /// Exit: their sessions.
+    rests_on: Vec<Arc<Shared>>,
     /// The stream is known to hold images only.
     images: bool,
     /// Of raw video in ordinary memory, which can be painted.
@@ -72,6 +77,31 @@ pub struct Open {
     /// The purpose.
     pub purpose: Purpose,
     watch: Watch,
+    /// What has become of the sessions that it rests on: one, or all those of a mosaic.
+    rests_on: Vec<Arc<Shared>>,
+}
+
+impl Open {
+    /// Whether it may stay open at `now`, as both the clock and the entry gates see it.
+    fn check(&self, now: Timestamp) -> Result<(), Closed> {
+        self.watch.check(now.as_second())?;
+        match self.rests_on.iter().map(|s| s.verdict()).max() {
+            Some(Verdict::Closed) => Err(Closed::Upstream),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it lets nothing out for now.
+    fn pauses(&self) -> Option<exit::Held> {
+        let verdicts = || self.rests_on.iter().map(|s| s.verdict());
+        if verdicts().any(|verdict| verdict == Verdict::Suspended) {
+            return Some(exit::Held::Suspended);
+        }
+        // A tile may leave a mosaic; with the last one the mosaic ends.
+        verdicts()
+            .all(|verdict| verdict == Verdict::Ended)
+            .then_some(exit::Held::Ended)
+    }
 }
 
 #[derive(Default)]
@@ -121,6 +151,7 @@ impl Session {
             opened,
             rounds: Rounds::default(),
             frames: None,
+            announced: Mutex::default(),
             inner: Mutex::default(),
         }
     }
@@ -171,23 +202,46 @@ impl Session {
         opening::refuse(refusal, self.opened.as_ref(), &self.asked, &self.id, now)
     }
 
-    /// The entry gate is open from now on.
-    pub fn open(&self, purpose: Purpose, now: Timestamp) -> Arc<Open> {
+    /// The entry gate is open from now on, as `announced`.
+    pub fn open(&self, purpose: Purpose, announced: Announced, now: Timestamp) -> Arc<Open> {
         let open = Arc::new(Open {
+            rests_on: vec![announced.shared().clone()],
             watch: Watch::new(purpose.expires, now.as_second()),
             purpose,
         });
+        *self.announced.lock().unwrap() = Some(announced);
         self.inner().decision = Decision::Open(open.clone());
         open
     }
 
-    /// A purpose was declared to the exit gate; `None` is one that cannot be read, which closes it.
-    pub fn declare(&self, purpose: Option<Purpose>, now: Timestamp) {
+    /// Entry: the run is over, and no exit gate believes its purpose any more.
+    pub fn end(&self) {
+        *self.announced.lock().unwrap() = None;
+    }
+
+    /// Entry: tells the exit gates that nothing of this session may leave any more, and why.
+    pub fn close(&self, why: &Refusal) {
+        if let Some(announced) = &*self.announced.lock().unwrap() {
+            announced.shared().close(why.clone());
+        }
+    }
+
+    /// Why the entry gates closed what is in force here, where they did.
+    pub fn why(&self) -> Option<Refusal> {
+        match self.decision() {
+            Decision::Open(open) => open.rests_on.iter().find_map(|s| s.why().cloned()),
+            Decision::Waiting | Decision::Shut => None,
+        }
+    }
+
+    /// A purpose was declared to the exit gate, of a session that was found in the table; `None` is one that
+    /// cannot be read, which closes it.
+    pub fn declare(&self, purpose: Option<(Purpose, Arc<Shared>)>, now: Timestamp) {
         let mut inner = self.inner();
         if matches!(inner.decision, Decision::Shut) {
             return;
         }
-        let Some(purpose) = purpose else {
+        let Some((purpose, shared)) = purpose else {
             inner.decision = Decision::Waiting;
             return;
         };
@@ -208,7 +262,13 @@ impl Session {
             frames.begin(&purpose.session);
         }
         inner.floor = Some(purpose.clone());
+        if !inner.rests_on.iter().any(|s| Arc::ptr_eq(s, &shared)) {
+            // A run restarts its entry gates again and again; what ended and left no demand is forgotten.
+            inner.rests_on.retain(|s| s.verdict() != Verdict::Ended);
+            inner.rests_on.push(shared);
+        }
         inner.decision = Decision::Open(Arc::new(Open {
+            rests_on: inner.rests_on.clone(),
             watch: Watch::new(purpose.expires, now.as_second()),
             purpose,
         }));
@@ -226,6 +286,7 @@ impl Session {
         {
             let ended = inner.ledger.proof(&floor.session, Stage::Exit);
             inner.retire(ended);
+            inner.rests_on.clear();
             if !matches!(inner.decision, Decision::Shut) {
                 inner.decision = Decision::Waiting;
             }
@@ -266,7 +327,7 @@ impl Session {
             Decision::Waiting | Decision::Shut => None,
         };
         if let Some(open) = &open
-            && let Err(closed) = open.watch.check(now.as_second())
+            && let Err(closed) = open.check(now)
         {
             let mut inner = self.inner();
             inner.ledger.frames_in += 1;
@@ -284,7 +345,10 @@ impl Session {
                     .err()
                     .map(Why::Outside),
             ),
-            None => match exit::judge(purpose, scan.as_ref(), mask.as_ref(), frame.pts()) {
+            None => match open.as_ref().and_then(|open| open.pauses()).map_or_else(
+                || exit::judge(purpose, scan.as_ref(), mask.as_ref(), frame.pts()),
+                Err,
+            ) {
                 Ok(()) => (Some(self.prove(frame, scan.as_ref(), mask.as_ref())?), None),
                 Err(held) => (None, Some(Why::Mask(held))),
             },
@@ -385,7 +449,7 @@ impl Session {
     pub fn state(&self, now: Timestamp) -> &'static str {
         match self.decision() {
             Decision::Waiting | Decision::Shut => "closed",
-            Decision::Open(open) if open.watch.check(now.as_second()).is_err() => "expired",
+            Decision::Open(open) if open.check(now).is_err() => "expired",
             Decision::Open(_) => "open",
         }
     }

@@ -16,6 +16,8 @@ pub enum Closed {
     Expired,
     /// The clock went back, so nobody can tell whether the end was reached.
     ClockBack,
+    /// The entry gate of the session closed it.
+    Upstream,
 }
 
 /// Watches the wall clock, one call a frame, without a lock.

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, s
 
 use gst::prelude::*;
 use gst_check::Harness;
-use gstpurposegate::{Stage, proof};
+use gstpurposegate::{Stage, proof, sessions};
 use privacy_common::{
     DetectorUse, Mask, MaskMethod, MaskStamp, Proof, Purpose, ScanStamp, SinkClass,
 };
@@ -19,7 +19,7 @@ fn init() {
     });
 }
 
-fn purpose(session: &str) -> gst::Event {
+fn purpose(session: &str) -> Purpose {
     Purpose {
         session: session.into(),
         purpose: "comm.public_publication".into(),
@@ -37,7 +37,14 @@ fn purpose(session: &str) -> gst::Event {
         statistics: None,
         expires: i64::MAX,
     }
-    .to_event()
+}
+
+/// Declares a purpose as an entry gate in front of the harness does: announced first, then sent.
+fn declare(h: &mut Harness, purpose: &Purpose) {
+    let sink = h.element().unwrap().static_pad("sink").unwrap();
+    // For good: these entry gates run until the process ends.
+    std::mem::forget(sessions::announce(purpose, &sink.peer().unwrap()));
+    h.push_event(purpose.to_event());
 }
 
 /// A frame of 8×8 pixels in NV12, padded, with the stamps that let it out unless it is `bare`.
@@ -141,7 +148,7 @@ fn the_lines_give_the_root_and_nothing_held_or_black_is_among_them() {
         let (gate, _bus) = gate(path.to_str().unwrap(), deny_action);
         let mut h = harness(&gate);
         h.push(frame(0, false)).unwrap();
-        h.push_event(purpose("s"));
+        declare(&mut h, &purpose("s"));
         for n in 0..300 {
             h.push(frame(n, n % 3 == 1)).unwrap();
         }
@@ -183,7 +190,7 @@ fn a_taken_name_is_refused_and_a_name_of_the_session_starts_again() {
                 continue;
             }
             let mut h = harness(gate);
-            h.push_event(purpose(session));
+            declare(&mut h, &purpose(session));
             h.push(frame(1, false)).unwrap();
             let proof = ask(&h, session).unwrap();
             end(h);
@@ -203,7 +210,7 @@ fn a_run_that_let_nothing_out_may_be_tried_again() {
     let (gate, _bus) = gate(path.to_str().unwrap(), "drop");
     for _ in 0..2 {
         let mut h = harness(&gate);
-        h.push_event(purpose("s"));
+        declare(&mut h, &purpose("s"));
         h.push(frame(0, true)).unwrap();
         assert!(path.exists());
         end(h);
@@ -217,7 +224,7 @@ fn a_second_session_in_one_run_needs_a_file_of_its_own() {
     let (gate_each, _bus) = gate(tmp.path().join("%s").to_str().unwrap(), "drop");
     let mut h = harness(&gate_each);
     for session in ["one", "two"] {
-        h.push_event(purpose(session));
+        declare(&mut h, &purpose(session));
         h.push(frame(0, false)).unwrap();
         h.push(frame(1, false)).unwrap();
     }
@@ -228,9 +235,9 @@ fn a_second_session_in_one_run_needs_a_file_of_its_own() {
 
     let (gate_one, bus) = gate(tmp.path().join("f").to_str().unwrap(), "drop");
     let mut h = harness(&gate_one);
-    h.push_event(purpose("one"));
+    declare(&mut h, &purpose("one"));
     h.push(frame(0, false)).unwrap();
-    h.push_event(purpose("two"));
+    declare(&mut h, &purpose("two"));
     assert!(h.push(frame(1, false)).is_err());
     assert!(error(&bus).unwrap().contains("earlier session"));
     assert!(h.push(frame(2, false)).is_err());
@@ -281,7 +288,7 @@ fn nothing_leaves_when_the_disk_is_full() {
     let path = Path::new(&folder).join("frames");
     let (gate, bus) = gate(path.to_str().unwrap(), "drop");
     let mut h = harness(&gate);
-    h.push_event(purpose("s"));
+    declare(&mut h, &purpose("s"));
     let out = (0..1000)
         .take_while(|&n| h.push(frame(n, false)).is_ok())
         .count();

@@ -7,7 +7,7 @@ use std::sync::{Mutex, Once, mpsc};
 
 use gst::prelude::*;
 use gst_check::Harness;
-use gstpurposegate::{Message, PurposeGate, Stage};
+use gstpurposegate::{Message, PurposeGate, Stage, sessions};
 use privacy_common::{
     AuditAnswer, AuditRequest, DetectorUse, Mask, MaskMethod, MaskStamp, PathNote, Proof, Purpose,
     ScanStamp, SinkClass,
@@ -41,6 +41,14 @@ fn purpose(required_mask: Mask) -> Purpose {
         statistics: None,
         expires: i64::MAX,
     }
+}
+
+/// Declares a purpose as an entry gate in front of the harness does: announced first, then sent.
+fn declare(h: &mut Harness, purpose: &Purpose) {
+    let sink = h.element().unwrap().static_pad("sink").unwrap();
+    // For good: these entry gates run until the process ends.
+    std::mem::forget(sessions::announce(purpose, &sink.peer().unwrap()));
+    h.push_event(purpose.to_event());
 }
 
 /// A frame of grey 77, stamped as asked.
@@ -210,7 +218,7 @@ fn the_exit_is_closed_without_a_purpose() {
 #[test]
 fn b3_the_exit_lets_out_only_stamped_frames_and_counts_the_rest() {
     let mut h = exit_gate("error");
-    h.push_event(purpose(Mask::PersonsVehicles).to_event());
+    declare(&mut h, &purpose(Mask::PersonsVehicles));
     h.push(frame(0, true, true)).unwrap();
     h.push(frame(1, false, true)).unwrap();
     h.push(frame(2, true, false)).unwrap();
@@ -252,7 +260,7 @@ fn b3_the_exit_lets_out_only_stamped_frames_and_counts_the_rest() {
 #[test]
 fn held_frames_leave_black_when_asked_for() {
     let mut h = exit_gate("black");
-    h.push_event(purpose(Mask::PersonsVehicles).to_event());
+    declare(&mut h, &purpose(Mask::PersonsVehicles));
     h.push(frame(0, false, false)).unwrap();
     let out = h.pull().unwrap();
     let map = out.map_readable().unwrap();
@@ -264,7 +272,7 @@ fn an_expired_purpose_lets_nothing_out() {
     let mut h = exit_gate("drop");
     let mut expired = purpose(Mask::PersonsVehicles);
     expired.expires = 1_000_000_000;
-    h.push_event(expired.to_event());
+    declare(&mut h, &expired);
     h.push(frame(0, true, true)).unwrap();
     assert_eq!(h.buffers_received(), 0);
     let gate: PurposeGate = h.element().unwrap().downcast().unwrap();
@@ -274,7 +282,7 @@ fn an_expired_purpose_lets_nothing_out() {
 #[test]
 fn an_unreadable_purpose_closes_the_exit_again() {
     let mut h = exit_gate("drop");
-    h.push_event(purpose(Mask::PersonsVehicles).to_event());
+    declare(&mut h, &purpose(Mask::PersonsVehicles));
     h.push(frame(0, true, true)).unwrap();
     let mut newer = gst::Structure::from(&purpose(Mask::None));
     newer.set("version", 2u32);
@@ -355,7 +363,7 @@ fn an_exit_gate_starts_again_with_nothing_left() {
         h.set_src_caps_str(CAPS);
         h.push(frame(0, true, true)).unwrap();
         assert_eq!(h.buffers_received(), 0, "an earlier purpose is forgotten");
-        h.push_event(purpose(Mask::PersonsVehicles).to_event());
+        declare(&mut h, &purpose(Mask::PersonsVehicles));
         h.push(frame(1, true, true)).unwrap();
         assert_eq!(h.buffers_received(), 1);
         drop(h);

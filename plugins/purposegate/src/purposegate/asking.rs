@@ -19,6 +19,7 @@ use crate::{
     opening::{self, Opened, Refused},
     paths,
     session::{Decision, Session},
+    sessions,
     watch::Closed,
 };
 
@@ -79,6 +80,7 @@ impl PurposeGate {
 
     /// Closes the gate for good; the first time, it is recorded and told.
     fn refuse(&self, state: &State, refused: &Refused) -> gst::FlowError {
+        state.session.close(&refused.refusal);
         if state.session.shut() {
             let text = self.record(&state.settings, &state.session.id, refused);
             gst::element_imp_error!(self, gst::ResourceError::NotAuthorized, ("{text}"));
@@ -126,9 +128,39 @@ impl PurposeGate {
         let purpose = self
             .open_entry(session, opened, frame)
             .map_err(|refused| self.refuse(state, &refused))?;
-        self.obj().src_pad().push_event(purpose.to_event());
-        session.open(purpose, Timestamp::now());
+        // Known before the event is on its way.
+        let announced = sessions::announce(&purpose, self.obj().src_pad());
+        let event = purpose.to_event();
+        session.open(purpose, announced, Timestamp::now());
+        self.obj().src_pad().push_event(event);
         Ok(())
+    }
+
+    /// A purpose reached this exit gate; `None` is one that cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// When no entry gate stands behind it, which closes this gate for good.
+    pub(super) fn declared(
+        &self,
+        state: &State,
+        purpose: Option<Purpose>,
+    ) -> Result<(), gst::FlowError> {
+        let here = self.obj();
+        let now = Timestamp::now();
+        let Some(purpose) = purpose else {
+            state.session.declare(None, now);
+            return Ok(());
+        };
+        match sessions::find(&purpose, |pad| {
+            paths::leads_to(pad, here.upcast_ref::<gst::Element>())
+        }) {
+            Some(shared) => {
+                state.session.declare(Some((purpose, shared)), now);
+                Ok(())
+            }
+            None => Err(self.refuse_late(state, &Late::UnknownSession)),
+        }
     }
 
     fn open_entry(

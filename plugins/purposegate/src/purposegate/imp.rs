@@ -122,7 +122,13 @@ impl PurposeGate {
         let reason = match closed {
             Closed::Expired => "expired",
             Closed::ClockBack => "clock-back",
+            Closed::Upstream => "session-closed",
         };
+        let refusal = state
+            .session
+            .why()
+            .unwrap_or_else(|| (&Late::Closed(closed)).into());
+        state.session.close(&refusal);
         if state.session.is_news(reason) {
             self.post(&Message::Expired {
                 session: state.session.id.clone(),
@@ -131,7 +137,6 @@ impl PurposeGate {
         }
         match state.settings.deny_action {
             DenyAction::Error => {
-                let refusal = (&Late::Closed(closed)).into();
                 let text = state.settings.text(&refusal);
                 gst::element_imp_error!(self, gst::ResourceError::NotAuthorized, ("{text}"));
                 Err(gst::FlowError::Error)
@@ -268,6 +273,7 @@ impl BaseTransformImpl for PurposeGate {
         let Some(state) = self.state.lock().unwrap().take() else {
             return Ok(());
         };
+        state.session.end();
         if let Some(Err(error)) = state.session.frames().map(Frames::finish) {
             // Told, and no failure of this: an element that cannot be stopped helps nobody.
             self.unwritten(&state, &error);
@@ -296,7 +302,9 @@ impl BaseTransformImpl for PurposeGate {
                 let _ = self.refuse_late(&state, &Late::TwoPurposes);
                 return false;
             }
-            state.session.declare(purpose.ok(), Timestamp::now());
+            if self.declared(&state, purpose.ok()).is_err() {
+                return false;
+            }
         }
         let event = match event.view() {
             gst::EventView::StreamStart(_) => {

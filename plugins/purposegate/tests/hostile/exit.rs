@@ -3,7 +3,7 @@
 
 use gst::prelude::*;
 use gst_check::Harness;
-use gstpurposegate::Stage;
+use gstpurposegate::{Stage, sessions};
 use privacy_common::{
     Detection, DetectorUse, Mask, MaskMethod, MaskStamp, Proof, Purpose, ScanStamp, SinkClass,
     attach, detections,
@@ -43,6 +43,14 @@ fn purpose(session: &str, required_mask: Mask) -> Purpose {
     }
 }
 
+/// Declares a purpose as an entry gate in front of the harness does: announced first, then sent.
+fn declare(h: &mut Harness, purpose: &Purpose) {
+    let sink = h.element().unwrap().static_pad("sink").unwrap();
+    // For good: these entry gates run until the process ends.
+    std::mem::forget(sessions::announce(purpose, &sink.peer().unwrap()));
+    h.push_event(purpose.to_event());
+}
+
 fn stamped(ms: u64) -> gst::Buffer {
     let mut buffer = frame(ms);
     let pts = buffer.pts();
@@ -70,16 +78,16 @@ fn proof(h: &Harness, session: &str) -> Option<Proof> {
 #[test]
 fn a_later_purpose_can_only_raise_what_is_demanded() {
     let mut h = gate("drop");
-    h.push_event(purpose("a", Mask::Persons).to_event());
+    declare(&mut h, &purpose("a", Mask::Persons));
     h.push(stamped(0)).unwrap();
     assert_eq!(h.buffers_received(), 1);
     // The same session, and another one whose frames are mixed with it (a mosaic), both weaker.
-    h.push_event(purpose("a", Mask::None).to_event());
+    declare(&mut h, &purpose("a", Mask::None));
     h.push(frame(100)).unwrap();
-    h.push_event(purpose("b", Mask::None).to_event());
+    declare(&mut h, &purpose("b", Mask::None));
     h.push(frame(200)).unwrap();
     assert_eq!(h.buffers_received(), 1, "no clear frame");
-    h.push_event(purpose("b", Mask::Frame).to_event());
+    declare(&mut h, &purpose("b", Mask::Frame));
     h.push(stamped(300)).unwrap();
     assert_eq!(h.buffers_received(), 1, "regions are not the whole frame");
 }
@@ -89,16 +97,16 @@ fn a_later_purpose_cannot_last_longer_or_cover_less() {
     let mut h = gate("drop");
     let mut first = purpose("a", Mask::Persons);
     first.mask_classes = vec!["person".into(), "car".into()];
-    h.push_event(first.to_event());
-    h.push_event(purpose("a", Mask::Persons).to_event());
+    declare(&mut h, &first);
+    declare(&mut h, &purpose("a", Mask::Persons));
     h.push(stamped(0)).unwrap();
     assert_eq!(h.buffers_received(), 0, "cars must be masked still");
     let mut ended = purpose("a", Mask::None);
     ended.expires = 1;
     h.push_event(gst::event::StreamStart::new("next"));
-    h.push_event(ended.to_event());
+    declare(&mut h, &ended);
     ended.expires = i64::MAX;
-    h.push_event(ended.to_event());
+    declare(&mut h, &ended);
     h.push(frame(100)).unwrap();
     assert_eq!(h.buffers_received(), 0, "what has ended has ended");
 }
@@ -106,14 +114,14 @@ fn a_later_purpose_cannot_last_longer_or_cover_less() {
 #[test]
 fn a_purpose_ends_with_its_stream() {
     let mut h = gate("drop");
-    h.push_event(purpose("a", Mask::None).to_event());
+    declare(&mut h, &purpose("a", Mask::None));
     h.push(frame(0)).unwrap();
     assert_eq!(h.buffers_received(), 1);
     // The entry gate is gone: its source was linked past it, which starts the stream again.
     h.push_event(gst::event::StreamStart::new("next"));
     h.push(frame(100)).unwrap();
     assert_eq!(h.buffers_received(), 1, "nobody declared this stream");
-    h.push_event(purpose("b", Mask::Persons).to_event());
+    declare(&mut h, &purpose("b", Mask::Persons));
     h.push(frame(200)).unwrap();
     h.push(stamped(300)).unwrap();
     assert_eq!(h.buffers_received(), 2);
@@ -139,7 +147,7 @@ fn a_flush_does_not_open_or_close_the_exit() {
     flush(&mut h);
     h.push(stamped(0)).unwrap();
     assert_eq!(h.buffers_received(), 0);
-    h.push_event(purpose("a", Mask::Persons).to_event());
+    declare(&mut h, &purpose("a", Mask::Persons));
     flush(&mut h);
     h.push(frame(100)).unwrap();
     h.push(stamped(200)).unwrap();
@@ -160,7 +168,7 @@ fn j1_only_media_known_to_hold_no_sound_pass() {
     ] {
         let mut h = gate("drop");
         let bus = bus(&h);
-        h.push_event(purpose("a", Mask::None).to_event());
+        declare(&mut h, &purpose("a", Mask::None));
         h.push(frame(0)).unwrap();
         let caps: gst::Caps = caps.parse().unwrap();
         h.push_event(gst::event::Caps::new(&caps));
@@ -181,7 +189,7 @@ fn j1_only_media_known_to_hold_no_sound_pass() {
     ] {
         let mut h = gate("drop");
         h.set_src_caps_str(caps);
-        h.push_event(purpose("a", Mask::None).to_event());
+        declare(&mut h, &purpose("a", Mask::None));
         h.push(frame(0)).unwrap();
         assert_eq!(h.buffers_received(), 1, "{caps}");
     }
@@ -214,7 +222,7 @@ fn no_picture_hides_in_a_tag() {
 #[test]
 fn a_black_frame_is_a_new_one() {
     let mut h = gate("black");
-    h.push_event(purpose("a", Mask::Persons).to_event());
+    declare(&mut h, &purpose("a", Mask::Persons));
     // Padded rows in two memories, and somebody else holds the buffer.
     let mut clear = gst::Buffer::new();
     {
@@ -263,7 +271,7 @@ fn a_black_frame_is_a_new_one() {
 #[test]
 fn nothing_beside_the_masked_pixels_leaves() {
     let mut h = gate("drop");
-    h.push_event(purpose("a", Mask::Persons).to_event());
+    declare(&mut h, &purpose("a", Mask::Persons));
     let mut masked = stamped(0);
     let person = Detection {
         class: "person".into(),
@@ -287,7 +295,7 @@ fn nothing_beside_the_masked_pixels_leaves() {
 #[test]
 fn a_frame_shown_again_later_needs_a_look_of_its_own() {
     let mut h = gate("drop");
-    h.push_event(purpose("a", Mask::Persons).to_event());
+    declare(&mut h, &purpose("a", Mask::Persons));
     let once = stamped(0);
     h.push(once.clone()).unwrap();
     // videorate shows a frame again, with its stamps, at another time.
@@ -304,7 +312,7 @@ fn a_stream_that_ends_by_expiry_says_so_downstream() {
     let mut h = gate("eos");
     let mut ended = purpose("a", Mask::None);
     ended.expires = 1;
-    h.push_event(ended.to_event());
+    declare(&mut h, &ended);
     assert_eq!(h.push(frame(0)), Err(gst::FlowError::Eos));
     assert_eq!(h.push(frame(100)), Err(gst::FlowError::Eos));
     let mut ends = 0;
@@ -318,7 +326,8 @@ fn a_stream_that_ends_by_expiry_says_so_downstream() {
 }
 
 /// Sends a purpose into a pad as an entry gate does: after caps and segment, before the first frame.
-fn declare(pad: &gst::Pad, purpose: Purpose) {
+fn declare_at_first(pad: &gst::Pad, purpose: Purpose) {
+    std::mem::forget(sessions::announce(&purpose, pad));
     let sent = std::sync::atomic::AtomicBool::new(false);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, _| {
         if !sent.swap(true, std::sync::atomic::Ordering::Relaxed) {
@@ -341,7 +350,7 @@ fn mosaic(one: Mask, other: Mask) -> u64 {
     .unwrap();
     for (name, demand) in [("a", one), ("b", other)] {
         let pad = pipeline.by_name(name).unwrap().static_pad("src").unwrap();
-        declare(&pad, purpose(name, demand));
+        declare_at_first(&pad, purpose(name, demand));
     }
     let bus = pipeline.bus().unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
@@ -368,7 +377,11 @@ fn b6_a_purpose_that_comes_before_the_first_stream_holds_for_it_and_no_longer() 
     let sink = gate.static_pad("sink").unwrap();
     h.play();
     // In the order in which `compositor` sends them.
-    sink.send_event(purpose("a", Mask::Persons).to_event());
+    let source = gst::Pad::builder(gst::PadDirection::Src).build();
+    source.link(&sink).unwrap();
+    let declared = purpose("a", Mask::Persons);
+    let _announced = sessions::announce(&declared, &source);
+    sink.send_event(declared.to_event());
     let start = |sink: &gst::Pad| {
         sink.send_event(gst::event::StreamStart::new("wall"));
         sink.send_event(gst::event::Caps::new(&CAPS.parse().unwrap()));

@@ -5,4 +5,5 @@
 mod entry;
 mod exit;
 mod footage;
+mod injected;
 mod site;

@@ -84,7 +84,16 @@ impl Site {
     pub fn gate(&self, form: &Form, more: &str, live: bool) -> (Harness, Register) {
         let description = format!("purposegate {} {more}", self.mandate(form));
         let gate = gst::parse::launch(&description).unwrap();
-        let sink = gate.static_pad("sink").unwrap();
+        Self::answer_latency(&gate.static_pad("sink").unwrap(), live);
+        let register = Register::on(&gate.static_pad("src").unwrap());
+        (
+            Harness::with_element(&gate, Some("sink"), Some("src")),
+            register,
+        )
+    }
+
+    /// Says for the source before `sink` whether it is live.
+    pub fn answer_latency(sink: &gst::Pad, live: bool) {
         sink.add_probe(gst::PadProbeType::QUERY_UPSTREAM, move |_, info| {
             let Some(gst::QueryViewMut::Latency(latency)) = info.query_mut().map(|q| q.view_mut())
             else {
@@ -93,11 +102,6 @@ impl Site {
             latency.set(live, gst::ClockTime::ZERO, gst::ClockTime::NONE);
             gst::PadProbeReturn::Handled
         });
-        let register = Register::on(&gate.static_pad("src").unwrap());
-        (
-            Harness::with_element(&gate, Some("sink"), Some("src")),
-            register,
-        )
     }
 }
 
