@@ -35,7 +35,7 @@ pub(crate) fn complete(
     choices(purpose, form)?;
     documents::documents(rules, purpose, form, now)?;
     documents::anonymisation(purpose, form)?;
-    documents::publication(conditions, form, now)?;
+    documents::publication(conditions, purpose, form, now)?;
     documents::requisition(purpose, form, now)?;
     if purpose.detector_use == DetectorUse::Statistics {
         documents::statistics(rules, purpose, form)?;

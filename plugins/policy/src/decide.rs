@@ -152,7 +152,7 @@ pub fn decide(
             "CSI R.253-3",
         ));
     }
-    let grant = Grant::new(rules, purpose, mandate, camera, operator, request);
+    let grant = Grant::new(conditions, purpose, mandate, camera, operator, request);
     if let Some(live) = request.live {
         grant.check_mode(live)?;
     }

@@ -173,6 +173,7 @@ pub(crate) fn anonymisation(purpose: &Purpose, form: &Form) -> Result<(), Refusa
 /// Publication: no electoral use, no promotion in an election period.
 pub(crate) fn publication(
     conditions: &Conditions<'_>,
+    purpose: &Purpose,
     form: &Form,
     now: Timestamp,
 ) -> Result<(), Refusal> {
@@ -189,18 +190,23 @@ pub(crate) fn publication(
             .map(Refusal::of_purpose)
             .unwrap_or_else(|| bad_field("beneficiary_type", "electoral use", "usage électoral")));
     }
+    let calendar = conditions.calendar;
+    if purpose.election_sensitive && !calendar.covers(now) {
+        return Err(refuse(
+            "CALENDAR_MISSING",
+            (
+                "No election calendar says that publication is allowed today, so it is not.",
+                "Aucun calendrier électoral n'indique qu'une publication est permise aujourd'hui : elle est donc refusée.",
+            ),
+            (
+                "Install an election calendar that covers today (election-calendar).",
+                "Installez un calendrier électoral qui couvre la date du jour (election-calendar).",
+            ),
+            "C. élect. L.52-1",
+        ));
+    }
     if form.promotional == Some(true) {
-        let blocked = rules
-            .election_calendar
-            .iter()
-            .chain(&conditions.calendar.elections)
-            .find(|e| {
-                e.from <= now
-                    && now < e.to
-                    && e.territories.iter().any(|t| {
-                        t == "*" || form.cameras.iter().any(|camera| camera.insee_code == *t)
-                    })
-            });
+        let blocked = calendar.blocking(form, now);
         if let Some(election) = blocked {
             return Err(refuse(
                 "ELECTION_PERIOD",

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    decide::{self, Request},
+    decide::{self, Conditions, Request},
     mandate::{Camera, Consents, Footage, Form, Mandate, Operator},
-    refusal::Refusal,
+    refusal::{Refusal, local},
     revocation::Revocations,
     rules::{Purpose, Rules},
     time,
@@ -58,9 +58,14 @@ pub struct Grant {
     pub revocation_ids: Vec<String>,
     /// The mandate serves one run and no second one: the register is asked whether there was one already.
     pub single_use: bool,
+    /// What each image must be beside masked.
+    pub flow: FlowLimits,
+    /// What somebody should know although it forbids nothing.
+    pub notices: Vec<Notice>,
     modes: Vec<Mode>,
     footage: Option<Footage>,
     form: Form,
+    rules_digest: String,
     act_ref: String,
     capacity: &'static str,
 }
@@ -76,6 +81,39 @@ pub struct StatisticsGrant {
     pub min_count: u32,
     /// Delay between the end of a window and its publication.
     pub publish_delay_s: u32,
+}
+
+/// What each image must be beside masked, after the rules and the mandate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FlowLimits {
+    /// Youngest image that counts as a recording, in seconds since it was filmed.
+    pub deferred_min_age_s: u32,
+    /// Oldest image that counts as live, in seconds since it was filmed.
+    pub live_max_age_s: u32,
+    /// Oldest image that may still be there, in seconds since it was filmed; `None` for the copy of a case.
+    pub retention_s: Option<u32>,
+    /// Shortest delay between capture and release of a live image, in seconds.
+    pub min_delay_s: u32,
+    /// Largest width and height of an image, in pixels.
+    pub max_size: Option<(u32, u32)>,
+    /// Images leave as they were recorded, never decoded.
+    pub lossless: bool,
+    /// SHA-256 of the detection models that the mandate approves, in hex; empty for any.
+    pub models: Vec<String>,
+    /// SHA-256 of the file of privacy zones that the mandate names for this camera, in hex; `None` where it names
+    /// none, or states that no dwelling is in view.
+    pub zones_digest: Option<String>,
+}
+
+/// What somebody should know although it forbids nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Stable code, such as `ELECTION_NEAR`.
+    pub code: &'static str,
+    /// What to know, in English.
+    pub message_en: String,
+    /// What to know, in French.
+    pub message_fr: String,
 }
 
 /// What is known of the time at which deferred images were filmed, for the register.
@@ -98,7 +136,7 @@ pub enum Anonymisation {
 
 impl Grant {
     pub(crate) fn new(
-        rules: &Rules,
+        conditions: &Conditions<'_>,
         purpose: &Purpose,
         mandate: &Mandate,
         camera: &Camera,
@@ -106,6 +144,7 @@ impl Grant {
         request: &Request<'_>,
     ) -> Self {
         let form = &mandate.form;
+        let rules = conditions.rules;
         let statistics = form
             .stats
             .as_ref()
@@ -152,14 +191,17 @@ impl Grant {
             expires: end_of_checks(
                 mandate,
                 request,
-                expires(rules, purpose, form, operator, request.now),
+                expires(conditions, purpose, form, operator, request.now),
             ),
             revocation_ids: mandate.revocation_ids.clone(),
             // A requisition asks for one extraction.
             single_use: purpose.required.contains(&Field::Requisition),
+            flow: flow_limits(rules, purpose, form, camera),
+            notices: notices(conditions, form, request.now),
             modes: purpose.modes.clone(),
             footage: form.footage,
             form: form.clone(),
+            rules_digest: rules.digest.clone(),
             act_ref: operator.habilitation.act_ref.clone(),
             capacity: operator.capacity.word(),
         }
@@ -231,6 +273,13 @@ impl Grant {
             Anonymisation::NoVideo => "no-video",
         };
         let (from, to) = self.footage_range().unzip();
+        let case = form
+            .magistrate_authorisation
+            .as_ref()
+            .map(|m| &m.case_ref)
+            .or(form.requisition.as_ref().and_then(|r| r.case_ref.as_ref()))
+            .or(form.strict_case_ref.as_ref())
+            .or(form.incident_ref.as_ref());
         let mut entry = json!({
             "operation": self.operation.word(),
             "session": session,
@@ -254,11 +303,36 @@ impl Grant {
                 "dpia": reference(form.dpia.as_ref().map(|d| &d.reference)),
                 "commitment": reference(form.compliance_commitment.as_ref().map(|c| &c.cnil_ref)),
                 "ropa": reference(form.ropa_ref.as_ref()),
+                "procedure": reference(form.procedure.as_ref().map(|p| &p.reference)),
+                "case": reference(case),
             },
+            "rules_digest": self.rules_digest,
             "expires": self.expires.to_string(),
         });
         let optional = [
             ("csi_ground", form.csi_ground.map(Value::from)),
+            ("legal_basis", form.legal_basis.clone().map(Value::from)),
+            ("regime", form.regime.clone().map(Value::from)),
+            ("audience", form.audience.and_then(|a| serde_json::to_value(a).ok())),
+            ("origin_purpose", form.origin_purpose.clone().map(Value::from)),
+            ("case_copy_ref", form.case_copy_ref.clone().map(Value::from)),
+            (
+                "access_request",
+                form.access_request
+                    .as_ref()
+                    .map(|r| json!({"ref": r.reference, "decision": r.decision, "motive": r.motive})),
+            ),
+            (
+                "mandate_rules_version",
+                Some(&form.rules_version)
+                    .filter(|version| **version != self.rules_version)
+                    .map(|version| version.clone().into()),
+            ),
+            (
+                "notices",
+                (!self.notices.is_empty())
+                    .then(|| self.notices.iter().map(|n| n.code).collect::<Vec<_>>().into()),
+            ),
             ("footage_from", from.map(|t| t.to_string().into())),
             ("footage_to", to.map(|t| t.to_string().into())),
             ("channel", form.channel.and_then(|c| serde_json::to_value(c).ok())),
@@ -269,6 +343,15 @@ impl Grant {
                 form.consents.as_ref().map(|c| match c {
                     Consents::None(_) => 0.into(),
                     Consents::Given(given) => given.len().into(),
+                }),
+            ),
+            (
+                "consents_digests",
+                form.consents.as_ref().and_then(|c| match c {
+                    Consents::None(_) => None,
+                    Consents::Given(given) => {
+                        Some(given.iter().map(|c| c.digest.clone()).collect::<Vec<_>>().into())
+                    }
                 }),
             ),
             (
@@ -402,6 +485,71 @@ fn end_of_checks(mandate: &Mandate, request: &Request<'_>, end: Timestamp) -> Ti
     Timestamp::from_second(shut).unwrap_or(request.now)
 }
 
+/// What each image must be beside masked.
+fn flow_limits(rules: &Rules, purpose: &Purpose, form: &Form, camera: &Camera) -> FlowLimits {
+    const DAY_S: u32 = 86_400;
+    let kept_days = form
+        .csi_authorisation
+        .as_ref()
+        .map_or(rules.max_retention_days, |a| {
+            a.retention_days.min(rules.max_retention_days)
+        });
+    FlowLimits {
+        deferred_min_age_s: rules.deferred_min_age_s,
+        live_max_age_s: rules.live_max_age_s,
+        retention_s: form
+            .case_copy_ref
+            .is_none()
+            .then(|| kept_days.saturating_mul(DAY_S)),
+        min_delay_s: purpose.min_delay_s.unwrap_or(0),
+        max_size: purpose.max_width.zip(purpose.max_height),
+        lossless: purpose.lossless,
+        models: form
+            .models
+            .iter()
+            .map(|m| m.sha256.to_ascii_lowercase())
+            .collect(),
+        zones_digest: camera
+            .privacy_zones_digest
+            .as_ref()
+            .filter(|digest| *digest != "none")
+            .map(|digest| digest.to_ascii_lowercase()),
+    }
+}
+
+/// What somebody should know of this form.
+fn notices(conditions: &Conditions<'_>, form: &Form, now: Timestamp) -> Vec<Notice> {
+    let near = Some(form)
+        .filter(|f| f.promotional.is_some())
+        .and_then(|f| conditions.calendar.warning(f, now))
+        .map(|election| Notice {
+            code: "ELECTION_NEAR",
+            message_en: format!(
+                "Promotion will be refused from {} ({}).",
+                local(election.from),
+                election.name
+            ),
+            message_fr: format!(
+                "Toute promotion sera refusée à partir du {} ({}).",
+                local(election.from),
+                election.name
+            ),
+        });
+    let version = &conditions.rules.version;
+    let other_rules = (form.rules_version != *version).then(|| Notice {
+        code: "OTHER_RULES",
+        message_en: format!(
+            "The mandate was drawn up under the rules {}; these are {version}.",
+            form.rules_version
+        ),
+        message_fr: format!(
+            "Le mandat a été établi selon les règles {} ; les règles en vigueur sont {version}.",
+            form.rules_version
+        ),
+    });
+    near.into_iter().chain(other_rules).collect()
+}
+
 /// The classes that a mask must cover. A mandate may ask for more than the purpose does.
 fn mask_classes(purpose: &Purpose, required: Mask) -> Vec<String> {
     const VEHICLES: &[&str] = &["bicycle", "car", "motorcycle", "bus", "truck"];
@@ -427,13 +575,20 @@ fn mask_classes(purpose: &Purpose, required: Mask) -> Vec<String> {
 }
 
 fn expires(
-    rules: &Rules,
+    conditions: &Conditions<'_>,
     purpose: &Purpose,
     form: &Form,
     operator: &Operator,
     now: Timestamp,
 ) -> Timestamp {
     let end_of = |day| time::end_of(day).unwrap_or(now);
+    // A promotion that began the day before must not run into the period of an election.
+    let calendar = conditions.calendar;
+    let calendar_ends = purpose.election_sensitive.then(|| calendar.covered_until());
+    let election_begins = Some(form)
+        .filter(|f| f.promotional == Some(true))
+        .and_then(|f| calendar.next(f, now))
+        .map(|election| election.from);
     let session = purpose.max_session_s.map(|s| {
         now.checked_add(SignedDuration::from_secs(i64::from(s)))
             .unwrap_or(now)
@@ -455,7 +610,9 @@ fn expires(
     [
         Some(form.valid_to),
         Some(operator.habilitation.valid_to),
-        Some(end_of(rules.review_by)),
+        Some(end_of(conditions.rules.review_by)),
+        calendar_ends,
+        election_begins,
         purpose.valid_to.map(end_of),
         session,
     ]

@@ -33,7 +33,7 @@
 //! [Biscuit]: https://doc.biscuitsec.org/reference/specifications
 #![forbid(unsafe_code)]
 
-mod calendar;
+pub mod calendar;
 mod complete;
 mod decide;
 mod documents;
@@ -41,6 +41,7 @@ mod grant;
 pub mod key;
 pub mod mandate;
 mod people;
+mod purpose;
 mod refusal;
 pub mod revocation;
 pub mod rules;
@@ -52,7 +53,7 @@ mod vocabulary;
 
 pub use calendar::Calendar;
 pub use decide::{Conditions, Request, decide};
-pub use grant::{Anonymisation, FootageTime, Grant, StatisticsGrant};
+pub use grant::{Anonymisation, FlowLimits, FootageTime, Grant, Notice, StatisticsGrant};
 pub use key::{KeyPair, PublicKey};
 pub use mandate::{Form, Mandate};
 pub use refusal::{Refusal, RefusalText};

@@ -14,18 +14,13 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, ToSpan as _, civil::Date};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
-use crate::{
-    decide::open_purpose,
-    refusal::Refusal,
-    time,
-    vocabulary::{
-        Capacity, DetectorUse, Field, Mask, MaskMethod, Mode, Operation, PlaceType, SinkClass,
-    },
-};
+pub use crate::purpose::{Purpose, Status};
+use crate::{decide::open_purpose, mandate::NoticePart, refusal::Refusal, time};
 
 /// The rules that ship with the crate.
 pub const BUILTIN: &str = include_str!("../rules/fr.toml");
@@ -51,23 +46,29 @@ pub struct Rules {
     pub max_provisional_days: u32,
     /// Shortest accepted reason, in characters.
     pub min_motif_chars: usize,
-    /// Periods in which a public body may not promote itself (C. élect. L.52-1).
-    pub election_calendar: Vec<Election>,
+    /// Youngest image that counts as a recording, in seconds since it was filmed.
+    pub deferred_min_age_s: u32,
+    /// Oldest image that counts as live, in seconds since it was filmed.
+    pub live_max_age_s: u32,
+    /// Longest event that an order of the prefect may name, in days.
+    pub max_event_days: u32,
+    /// Longest time that entries of the register are kept, in days.
+    pub max_register_days: u32,
+    /// Words that are no reason.
+    pub empty_motifs: Vec<String>,
+    /// What a public notice must say.
+    pub notice_content: Vec<NoticePart>,
+    /// Kinds of controller that are private.
+    pub private_controllers: Vec<String>,
+    /// Which networks count as encrypted.
+    pub transport: Transport,
+    /// For what images recorded for one purpose may serve, by the first purpose.
+    pub reuse: BTreeMap<String, Vec<String>>,
+    /// SHA-256 of the file, in hex.
+    pub digest: String,
     /// Where the rules come from.
     pub sources: Vec<String>,
     purposes: BTreeMap<String, Purpose>,
-}
-
-/// Whether a purpose can open at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Opens on a complete mandate.
-    Allowed,
-    /// Known to the law under conditions these elements do not check: refused.
-    Restricted,
-    /// Forbidden to everybody.
-    Refused,
 }
 
 /// Floors and defaults for statistics, in seconds.
@@ -92,181 +93,26 @@ pub struct Statistics {
     pub sources: Vec<String>,
 }
 
-/// A period in which promotional publication is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Election {
-    /// Name of the election.
-    pub name: String,
-    /// INSEE codes concerned, or `*` for the whole country.
-    pub territories: Vec<String>,
-    /// First instant.
-    #[serde(deserialize_with = "time::from")]
-    pub from: Timestamp,
-    /// First instant after the decisive round.
-    #[serde(deserialize_with = "time::until")]
-    pub to: Timestamp,
-    /// Where the dates come from.
-    pub source: String,
+/// What is done about a camera whose own network is not encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlainSource {
+    /// A warning.
+    Warn,
+    /// A refusal.
+    Refuse,
 }
 
-/// One purpose.
-#[derive(Debug, Clone, Deserialize)]
+/// Which networks count as encrypted (LIL 101, RGPD 32), as schemes of URIs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Purpose {
-    /// Whether it can open at all.
-    pub status: Status,
-    /// Code of the refusal, for refused and restricted purposes.
-    #[serde(default)]
-    pub code: Option<String>,
-    /// Name in English.
-    pub label_en: String,
-    /// Name in French.
-    pub label_fr: String,
-    /// Why it is refused or what to know, in English.
-    #[serde(default)]
-    pub message_en: Option<String>,
-    /// Why it is refused or what to know, in French.
-    #[serde(default)]
-    pub message_fr: Option<String>,
-    /// What to do instead, in English.
-    #[serde(default)]
-    pub remedy_en: Option<String>,
-    /// What to do instead, in French.
-    #[serde(default)]
-    pub remedy_fr: Option<String>,
-    /// First day of the legal regime.
-    #[serde(default, deserialize_with = "time::opt_date")]
-    pub valid_from: Option<Date>,
-    /// Last day of the legal regime.
-    #[serde(default, deserialize_with = "time::opt_date")]
-    pub valid_to: Option<Date>,
-    /// Articles.
-    #[serde(default)]
-    pub legal_refs: Vec<String>,
-    /// Legal bases a mandate may name.
-    #[serde(default)]
-    pub legal_bases: Vec<String>,
-    /// Titles of the data protection act a mandate may name.
-    #[serde(default)]
-    pub regimes: Vec<String>,
-    /// Kinds of controller.
-    #[serde(default)]
-    pub controllers: Vec<String>,
-    /// Fields that the mandate must fill in, beside those that every mandate has.
-    #[serde(default)]
-    pub required: Vec<Field>,
-    /// Capacities of operators.
-    #[serde(default)]
-    pub capacities: Vec<Capacity>,
-    /// Capacities of recipients; empty for any.
-    #[serde(default)]
-    pub recipient_capacities: Vec<String>,
-    /// Topics every operator must be trained in.
-    #[serde(default)]
-    pub training: Vec<String>,
-    /// Where the images may go.
-    #[serde(default)]
-    pub sink_classes: Vec<SinkClass>,
-    /// Live, deferred or both.
-    #[serde(default)]
-    pub modes: Vec<Mode>,
-    /// Kinds of place.
-    #[serde(default)]
-    pub place_types: Vec<PlaceType>,
-    /// Weakest mask that may leave.
-    #[serde(default = "strictest_mask")]
-    pub required_mask: Mask,
-    /// Classes a mask must cover, as COCO labels.
-    #[serde(default)]
-    pub mask_classes: Vec<String>,
-    /// How it must be masked.
-    #[serde(default = "any_method")]
-    pub mask_method: MaskMethod,
-    /// One chosen person may stay clear, for the copy that somebody filmed has a right to (RGPD art. 15).
-    #[serde(default)]
-    pub one_clear: bool,
-    /// What a detector may be used for.
-    #[serde(default = "no_detector")]
-    pub detector_use: DetectorUse,
-    /// Classes that may be detected.
-    #[serde(default)]
-    pub detector_classes: Vec<String>,
-    /// Whether images may leave as a file.
-    #[serde(default)]
-    pub export: bool,
-    /// Whether images may leave at all.
-    #[serde(default)]
-    pub video_out: bool,
-    /// Whether the register must hold the opening entry before anything flows.
-    #[serde(default = "yes")]
-    pub record_before_flow: bool,
-    /// Longest mandate, in days.
-    #[serde(default)]
-    pub max_duration_days: u32,
-    /// Longest single run, in seconds.
-    #[serde(default)]
-    pub max_session_s: Option<u32>,
-    /// Operation in the register.
-    #[serde(default = "refuse")]
-    pub operation: Operation,
-    /// Where this table comes from.
-    #[serde(default)]
-    pub sources: Vec<String>,
-    /// Opens a restricted purpose; whoever writes it says who decided and when.
-    #[serde(default)]
-    pub enabled: bool,
-    /// Who opened a restricted purpose, by role.
-    #[serde(default)]
-    pub enabled_by: Option<String>,
-    /// Day on which a restricted purpose was opened.
-    #[serde(default, deserialize_with = "time::opt_date")]
-    pub enabled_on: Option<Date>,
-    /// What whoever misuses this risks, in English; told with each refusal.
-    #[serde(default)]
-    pub risk_en: Option<String>,
-    /// What whoever misuses this risks, in French; told with each refusal.
-    #[serde(default)]
-    pub risk_fr: Option<String>,
-    /// Longest mandate, in seconds; where it is given, `max_duration_days` is not.
-    #[serde(default)]
-    pub max_duration_s: Option<u32>,
-    /// Shortest delay between capture and release of a live image, in seconds.
-    #[serde(default)]
-    pub min_delay_s: Option<u32>,
-    /// Largest width of an image, in pixels.
-    #[serde(default)]
-    pub max_width: Option<u32>,
-    /// Largest height of an image, in pixels.
-    #[serde(default)]
-    pub max_height: Option<u32>,
-    /// A mandate opens once.
-    #[serde(default)]
-    pub single_use: bool,
-    /// A second person countersigns.
-    #[serde(default)]
-    pub second_person: bool,
-    /// Images leave as they were recorded, never decoded.
-    #[serde(default)]
-    pub lossless: bool,
-    /// Promotion under this purpose ends with the beginning of an election period.
-    #[serde(default)]
-    pub election_sensitive: bool,
-    /// Commitments to the CNIL of which a public controller needs one.
-    #[serde(default)]
-    pub commitment_types: Vec<String>,
-    /// Procedures of which the mandate names one.
-    #[serde(default)]
-    pub procedure_types: Vec<String>,
-    /// Articles of which a requisition rests on one.
-    #[serde(default)]
-    pub requisition_articles: Vec<String>,
-    /// Purposes of which the public notice mentions one; the purpose itself when empty.
-    #[serde(default)]
-    pub notice_for: Vec<String>,
-    /// Fields that are needed beside `required` where a camera films a public road.
-    #[serde(default)]
-    pub required_on_public_road: Vec<Field>,
+pub struct Transport {
+    /// Schemes by which clear images may come.
+    pub clear_sources: Vec<String>,
+    /// Schemes by which clear images may leave.
+    pub clear_sinks: Vec<String>,
+    /// What is done about a source of another scheme.
+    pub plain_source: PlainSource,
 }
 
 /// Why a rules file was refused. Lines and columns count from 1, columns in characters.
@@ -323,6 +169,17 @@ impl Rules {
                 file.verified_on
             ),
         )?;
+        check(
+            file.verified_on
+                .checked_add(366.days())
+                .is_ok_and(|latest| *file.review_by.get_ref() <= latest),
+            file.review_by.span(),
+            format!(
+                "review_by {} lies more than a year after verified_on {}: rules are read again every year",
+                file.review_by.get_ref(),
+                file.verified_on
+            ),
+        )?;
         let s = file.statistics.get_ref();
         check(
             0 < s.window_floor_s
@@ -337,17 +194,32 @@ impl Rules {
             file.statistics.span(),
             "statistics: 2 <= min_count_floor <= min_count_default does not hold".into(),
         )?;
-        for election in &file.election {
-            let e = election.get_ref();
+        for (n, reuse) in file.reuse.iter().enumerate() {
+            let r = reuse.get_ref();
+            let unknown = std::iter::once(&r.origin)
+                .chain(&r.targets)
+                .find(|id| !file.purpose.contains_key(*id));
             check(
-                e.from < e.to && !e.territories.is_empty(),
-                election.span(),
+                unknown.is_none(),
+                reuse.span(),
                 format!(
-                    "election {}: it needs territories and from before to",
-                    e.name
+                    "reuse: no purpose is called \"{}\"",
+                    unknown.map_or("", |id| id)
                 ),
             )?;
+            check(
+                file.reuse[..n]
+                    .iter()
+                    .all(|o| o.get_ref().origin != r.origin),
+                reuse.span(),
+                format!("reuse: {} stands twice; one table per origin", r.origin),
+            )?;
         }
+        check(
+            !file.limits.notice_content.is_empty(),
+            0..0,
+            "limits: notice_content is empty".into(),
+        )?;
         let mut purposes = BTreeMap::new();
         for (id, purpose) in file.purpose {
             let span = purpose.span();
@@ -367,7 +239,20 @@ impl Rules {
             max_authorisation_days: file.limits.max_authorisation_days,
             max_provisional_days: file.limits.max_provisional_days,
             min_motif_chars: file.limits.min_motif_chars,
-            election_calendar: file.election.into_iter().map(Spanned::into_inner).collect(),
+            deferred_min_age_s: file.limits.deferred_min_age_s,
+            live_max_age_s: file.limits.live_max_age_s,
+            max_event_days: file.limits.max_event_days,
+            max_register_days: file.limits.max_register_days,
+            empty_motifs: file.limits.empty_motifs,
+            notice_content: file.limits.notice_content,
+            private_controllers: file.limits.private_controllers,
+            transport: file.transport,
+            reuse: file
+                .reuse
+                .into_iter()
+                .map(|r| (r.get_ref().origin.clone(), r.into_inner().targets))
+                .collect(),
+            digest: hex::encode(Sha256::digest(text)),
             sources: file.sources,
             purposes,
         })
@@ -389,112 +274,7 @@ impl Rules {
     }
 }
 
-impl Purpose {
-    /// What can be said about one table alone.
-    fn check(&self, id: &str) -> Result<(), String> {
-        let need = |ok: bool, message: &str| if ok { Ok(()) } else { Err(message.to_owned()) };
-        need(
-            !id.starts_with("refused.") || self.status == Status::Refused,
-            "a purpose named refused.* has status \"refused\"",
-        )?;
-        // Labels travel between elements in lists with a line each.
-        let mut labels = self.mask_classes.iter().chain(&self.detector_classes);
-        need(
-            !id.contains(char::is_control) && !labels.any(|l| l.contains(char::is_control)),
-            "its name or one of its classes holds a control character",
-        )?;
-        if let (Some(from), Some(to)) = (self.valid_from, self.valid_to) {
-            need(from <= to, "valid_from lies after valid_to")?;
-        }
-        // Of a closed purpose too: what it says of the mask is in force on the day it is opened.
-        need(
-            self.mask_method == MaskMethod::Any || self.required_mask != Mask::None,
-            "mask_method says how to mask, so required_mask must not be \"none\"",
-        )?;
-        need(
-            !self.one_clear || matches!(self.required_mask, Mask::Persons | Mask::PersonsVehicles),
-            "one_clear leaves one person out of a mask of persons, so required_mask must be \"persons\" or \"persons+vehicles\"",
-        )?;
-        let leaves_unprotected = self
-            .sink_classes
-            .iter()
-            .any(|s| matches!(s, SinkClass::InternalUnsecured | SinkClass::Public));
-        need(
-            !self.one_clear || !leaves_unprotected,
-            "one_clear: images of one clear person may not go to the public or to an unsecured network, so sink_classes must name neither",
-        )?;
-        if self.status != Status::Allowed {
-            need(
-                self.code.as_ref().is_some_and(|c| !c.is_empty()),
-                "a refused or restricted purpose names the code of its refusal",
-            )?;
-            return need(
-                self.message_en.is_some() && self.message_fr.is_some(),
-                "a refused or restricted purpose says why, in message_en and message_fr",
-            );
-        }
-        need(
-            !self.capacities.is_empty(),
-            "capacities is empty, so nobody could use it",
-        )?;
-        need(
-            !self.sink_classes.is_empty(),
-            "sink_classes is empty, so nothing could open",
-        )?;
-        need(
-            !self.sink_classes.contains(&SinkClass::Undeclared),
-            "sink_classes must not hold \"undeclared\"",
-        )?;
-        need(
-            !self.modes.is_empty(),
-            "modes is empty; name \"live\", \"deferred\" or both",
-        )?;
-        need(!self.place_types.is_empty(), "place_types is empty")?;
-        need(!self.legal_bases.is_empty(), "legal_bases is empty")?;
-        need(!self.legal_refs.is_empty(), "legal_refs is empty")?;
-        need(
-            self.max_duration_days > 0,
-            "max_duration_days is missing or 0: no mandate is open-ended",
-        )?;
-        need(
-            self.record_before_flow,
-            "record_before_flow = false is not supported: nothing flows unrecorded",
-        )?;
-        need(
-            matches!(self.required_mask, Mask::None | Mask::Frame) || !self.mask_classes.is_empty(),
-            "required_mask names classes of objects, so mask_classes must list them",
-        )?;
-        need(
-            self.required_mask < Mask::PersonsVehicles
-                || self.required_mask == Mask::Frame
-                || self.mask_classes.iter().any(|c| c == "person") && self.mask_classes.len() > 1,
-            "required_mask \"persons+vehicles\" needs person and vehicles in mask_classes",
-        )?;
-        need(
-            !self.video_out || !leaves_unprotected || self.required_mask >= Mask::PersonsVehicles,
-            "images for the public or for an unsecured network need required_mask \"persons+vehicles\" or \"frame\"",
-        )?;
-        need(
-            self.export || !self.video_out || !self.sink_classes.contains(&SinkClass::File),
-            "sink class \"file\" is an extraction and needs export = true",
-        )?;
-        need(
-            self.detector_use != DetectorUse::Search,
-            "detector_use \"search\" is not available in an allowed purpose",
-        )?;
-        need(
-            self.detector_use != DetectorUse::Statistics || !self.video_out,
-            "a purpose with detector_use \"statistics\" lets no image out (video_out = false)",
-        )?;
-        need(
-            self.detector_use != DetectorUse::Statistics
-                || self.required.contains(&Field::Stats) && !self.detector_classes.is_empty(),
-            "detector_use \"statistics\" needs the field stats and detector_classes",
-        )
-    }
-}
-
-fn fault(text: &str, span: Range<usize>, message: String) -> RulesError {
+pub(crate) fn fault(text: &str, span: Range<usize>, message: String) -> RulesError {
     let before = text.get(..span.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     RulesError {
@@ -502,33 +282,6 @@ fn fault(text: &str, span: Range<usize>, message: String) -> RulesError {
         column: before[line_start..].chars().count() + 1,
         message,
     }
-}
-
-fn strictest_mask() -> Mask {
-    Mask::Frame
-}
-
-fn any_method() -> MaskMethod {
-    MaskMethod::Any
-}
-
-fn no_detector() -> DetectorUse {
-    DetectorUse::None
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn refuse() -> Operation {
-    Operation::Refuse
-}
-
-fn spanned_date<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Spanned<Date>, D::Error> {
-    #[derive(Deserialize)]
-    struct Day(#[serde(deserialize_with = "time::date")] Date);
-    let day = Spanned::<Day>::deserialize(d)?;
-    Ok(Spanned::new(day.span(), day.into_inner().0))
 }
 
 /// The file as written.
@@ -539,14 +292,15 @@ struct File {
     jurisdiction: String,
     #[serde(deserialize_with = "time::date")]
     verified_on: Date,
-    #[serde(deserialize_with = "spanned_date")]
+    #[serde(deserialize_with = "time::spanned_date")]
     review_by: Spanned<Date>,
     #[serde(default)]
     sources: Vec<String>,
     statistics: Spanned<Statistics>,
     limits: Limits,
+    transport: Transport,
     #[serde(default)]
-    election: Vec<Spanned<Election>>,
+    reuse: Vec<Spanned<Reuse>>,
     purpose: BTreeMap<String, Spanned<Purpose>>,
 }
 
@@ -557,4 +311,19 @@ struct Limits {
     max_authorisation_days: u32,
     max_provisional_days: u32,
     min_motif_chars: usize,
+    deferred_min_age_s: u32,
+    live_max_age_s: u32,
+    max_event_days: u32,
+    max_register_days: u32,
+    empty_motifs: Vec<String>,
+    notice_content: Vec<NoticePart>,
+    private_controllers: Vec<String>,
+}
+
+/// For what images recorded for one purpose may serve.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reuse {
+    origin: String,
+    targets: Vec<String>,
 }

@@ -632,11 +632,30 @@ fn documents_must_say_what_the_purpose_needs() {
     }
 }
 
+/// A form for a promotion, from an hour before `now` to ten days after it.
+fn promotion(now: Timestamp) -> Form {
+    let mut form = form("comm.public_publication");
+    form.promotional = Some(true);
+    form.issued_at = "2026-09-01".parse().unwrap();
+    form.valid_from = Timestamp::from_second(now.as_second() - 3600).unwrap();
+    form.valid_to = Timestamp::from_second(now.as_second() + 10 * 86_400).unwrap();
+    form
+}
+
+fn publish(conditions: &Conditions<'_>, form: &Form, now: Timestamp) -> Result<Grant, Refusal> {
+    let mandate = force(form, &key::generate());
+    let request = Request {
+        now,
+        ..request(form)
+    };
+    decide(conditions, Some(&mandate), &request)
+}
+
 #[test]
 fn d3_the_election_calendar_has_a_day_before_and_a_day_after() {
     let rules = Rules::builtin();
-    let election = &rules.election_calendar[0];
-    let pair = key::generate();
+    let conditions = Conditions::new(&rules);
+    let election = &conditions.calendar.elections[0];
     for (now, expected) in [
         (election.from.as_second() - 1, "open"),
         (election.from.as_second(), "ELECTION_PERIOD"),
@@ -644,21 +663,106 @@ fn d3_the_election_calendar_has_a_day_before_and_a_day_after() {
         (election.to.as_second(), "open"),
     ] {
         let now = Timestamp::from_second(now).unwrap();
-        let mut form = form("comm.public_publication");
-        form.promotional = Some(true);
-        form.issued_at = "2026-09-01".parse().unwrap();
-        form.valid_from = Timestamp::from_second(now.as_second() - 3600).unwrap();
-        form.valid_to = Timestamp::from_second(now.as_second() + 3600).unwrap();
-        let mandate = force(&form, &pair);
-        let request = Request {
-            now,
-            ..request(&form)
+        let mut form = promotion(now);
+        assert_eq!(code(publish(&conditions, &form, now)), expected, "{now}");
+        form.promotional = Some(false);
+        assert_eq!(code(publish(&conditions, &form, now)), "open", "{now}");
+    }
+}
+
+#[test]
+fn d3_a_promotion_ends_when_the_period_begins() {
+    let rules = Rules::builtin();
+    let conditions = Conditions::new(&rules);
+    let election = &conditions.calendar.elections[0];
+    let eve = Timestamp::from_second(election.from.as_second() - 3600).unwrap();
+    let grant = publish(&conditions, &promotion(eve), eve).unwrap();
+    assert_eq!(grant.expires, election.from);
+    let mut form = promotion(eve);
+    form.promotional = Some(false);
+    let grant = publish(&conditions, &form, eve).unwrap();
+    assert!(grant.expires > election.from);
+}
+
+#[test]
+fn d3_without_a_calendar_nothing_is_published() {
+    let rules = Rules::builtin();
+    let mut conditions = Conditions::new(&rules);
+    let ends = conditions.calendar.covered_until();
+    for (now, expected) in [
+        (ends.as_second() - 1, "open"),
+        (ends.as_second(), "CALENDAR_MISSING"),
+    ] {
+        // The rules end on the same day; other rules may be read again before that.
+        let text = crate::rules::BUILTIN
+            .replace("verified_on = 2026-11-21", "verified_on = 2027-10-01")
+            .replace("review_by = 2027-11-21", "review_by = 2028-10-01");
+        let later = Rules::parse(&text).unwrap();
+        let conditions = Conditions {
+            rules: &later,
+            ..conditions
         };
-        assert_eq!(
-            code(decide(&Conditions::new(&rules), Some(&mandate), &request)),
-            expected,
-            "{now}"
-        );
+        let now = Timestamp::from_second(now).unwrap();
+        let mut form = promotion(now);
+        form.promotional = Some(false);
+        let outcome = publish(&conditions, &form, now);
+        if let Err(refusal) = &outcome {
+            bilingual(refusal);
+        }
+        assert_eq!(code(outcome), expected, "{now}");
+    }
+    conditions.calendar = crate::Calendar::none();
+    let mut form = promotion(noon());
+    form.promotional = Some(false);
+    assert_eq!(
+        code(publish(&conditions, &form, noon())),
+        "CALENDAR_MISSING"
+    );
+    // Nobody else needs one.
+    let live = self::form("vp.live_view.public_road");
+    assert_eq!(code(publish(&conditions, &live, noon())), "open");
+}
+
+#[test]
+fn d3_the_warning_begins_thirty_days_before() {
+    let rules = Rules::builtin();
+    let text = crate::calendar::BUILTIN.replace("from = 2026-10-01", "from = 2026-12-31");
+    let calendar = crate::Calendar::parse(&text).unwrap();
+    let conditions = Conditions {
+        calendar: &calendar,
+        ..Conditions::new(&rules)
+    };
+    for (now, codes) in [
+        ("2026-11-30T22:59:59Z", &[][..]),
+        ("2026-11-30T23:00:00Z", &["ELECTION_NEAR"][..]),
+        ("2026-12-30T22:59:59Z", &["ELECTION_NEAR"][..]),
+    ] {
+        let grant = publish(&conditions, &promotion(at(now)), at(now)).unwrap();
+        let given: Vec<_> = grant.notices.iter().map(|n| n.code).collect();
+        assert_eq!(given, codes, "{now}");
+        let entry = grant.entry("s", Mode::Deferred, FootageTime::default(), at(now));
+        assert_eq!(entry.contains("ELECTION_NEAR"), !codes.is_empty());
+    }
+}
+
+#[test]
+fn d3_a_period_concerns_its_territory_alone() {
+    let rules = Rules::builtin();
+    for (territory, expected) in [
+        ("*", "ELECTION_PERIOD"),
+        ("38565", "ELECTION_PERIOD"),
+        ("dept:38", "ELECTION_PERIOD"),
+        ("38185", "open"),
+        ("dept:69", "open"),
+    ] {
+        let text = crate::calendar::BUILTIN.replacen("\"*\"]", &format!("\"{territory}\"]"), 1);
+        let calendar = crate::Calendar::parse(&text).unwrap();
+        let conditions = Conditions {
+            calendar: &calendar,
+            ..Conditions::new(&rules)
+        };
+        let outcome = publish(&conditions, &promotion(noon()), noon());
+        assert_eq!(code(outcome), expected, "{territory}");
     }
 }
 

@@ -61,6 +61,16 @@ pub fn opt_date<'de, D: Deserializer<'de>>(d: D) -> Result<Option<civil::Date>, 
     date(d).map(Some)
 }
 
+/// As [`date`], with its place in the file.
+pub(crate) fn spanned_date<'de, D: Deserializer<'de>>(
+    d: D,
+) -> Result<toml::Spanned<civil::Date>, D::Error> {
+    #[derive(Deserialize)]
+    struct Day(#[serde(deserialize_with = "date")] civil::Date);
+    let day = toml::Spanned::<Day>::deserialize(d)?;
+    Ok(toml::Spanned::new(day.span(), day.into_inner().0))
+}
+
 fn read<'de, D: Deserializer<'de>>(
     d: D,
     day: impl Fn(civil::Date) -> Result<Timestamp, jiff::Error>,

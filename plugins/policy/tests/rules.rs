@@ -198,7 +198,31 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "",
         "message_fr",
     ),
-    ("from = 2026-10-01", "from = 2028-10-01", "election"),
+    (
+        "review_by = 2027-11-21",
+        "review_by = 2027-11-23",
+        "more than a year",
+    ),
+    (
+        "origin = \"vp.recording\"",
+        "origin = \"vp.recordings\"",
+        "vp.recordings",
+    ),
+    (
+        "targets = [\"training.operator\"]",
+        "targets = [\"training.operators\"]",
+        "training.operators",
+    ),
+    (
+        "origin = \"comm.public_publication\"",
+        "origin = \"vp.recording\"",
+        "twice",
+    ),
+    (
+        "plain_source = \"warn\"",
+        "plain_source = \"ignore\"",
+        "ignore",
+    ),
 ];
 
 #[test]
