@@ -81,6 +81,7 @@ pub fn capacity(word: &str, french: bool) -> String {
             "opérateur privé (L.613-13 CSI)",
         ),
         Capacity::PersonneConcernee => ("the person filmed", "personne filmée"),
+        Capacity::Commercant => ("a shopkeeper", "commerçant"),
     };
     pick(french, en, fr).to_owned()
 }
