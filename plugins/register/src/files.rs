@@ -250,9 +250,16 @@ impl Lock {
     /// Waits up to `patience` for the lock. `flock` belongs to the open file, so it holds between
     /// threads and processes alike and is given back by the kernel when a process dies.
     pub fn take(root: &Path, exclusive: bool, patience: Duration) -> io::Result<Option<Self>> {
-        let mut file = LockFile::new(root, exclusive);
-        let turn = open_plain(&root.join(JOURNAL)).ok();
-        file.take(turn.as_ref(), patience)
+        let end = Instant::now() + patience;
+        let journal = open_plain(&root.join(JOURNAL)).ok();
+        let _turn = match &journal {
+            Some(journal) => match Turn::take(journal, end)? {
+                Some(turn) => Some(turn),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        LockFile::new(root, exclusive).take(end)
     }
 }
 
@@ -313,17 +320,9 @@ impl LockFile {
         }
     }
 
-    /// Waits up to `patience` for the lock; `None` when somebody has it for longer. Whoever waits holds a lock on
-    /// `turn`, which everybody takes first: who has just had the lock does not get it again before those who wait.
-    pub fn take(&mut self, turn: Option<&File>, patience: Duration) -> io::Result<Option<Lock>> {
-        let end = Instant::now() + patience;
-        let _turn = match turn {
-            Some(turn) => match poll(turn, FlockOperation::NonBlockingLockExclusive, end)? {
-                true => Some(Turn(turn)),
-                false => return Ok(None),
-            },
-            None => None,
-        };
+    /// Waits until `end` for the lock; `None` when somebody has it for longer. To be fair, whoever waits has a
+    /// [`Turn`].
+    pub fn take(&mut self, end: Instant) -> io::Result<Option<Lock>> {
         let operation = if self.exclusive {
             FlockOperation::NonBlockingLockExclusive
         } else {
@@ -348,7 +347,16 @@ impl LockFile {
     }
 }
 
-struct Turn<'a>(&'a File);
+/// A lock on another file, which everybody takes first: who has just had the lock does not get it again before those
+/// who wait.
+pub struct Turn<'a>(&'a File);
+
+impl<'a> Turn<'a> {
+    /// Waits until `end`; `None` when somebody else waits for longer.
+    pub fn take(file: &'a File, end: Instant) -> io::Result<Option<Self>> {
+        Ok(poll(file, FlockOperation::NonBlockingLockExclusive, end)?.then_some(Self(file)))
+    }
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sessions of one process that write to one register share its writer, and wait for the disk together.
 //!
-//! Who wants to append joins the queue. The first there leads: it takes the lock, writes what is in the queue by
-//! then as one commit under one signature, and tells everybody. Who comes meanwhile is in the next commit, led by one of
-//! them. A leader whose predecessor wrote for several sessions waits for as many of them, but only for a fraction
+//! Who wants to append joins the queue. The first there leads: it takes the lock, makes what is in the queue by
+//! then one commit under one signature, writes it, and tells everybody. Who comes meanwhile is in the next commit, led by
+//! one of them, who makes it ready while the one before is on its way to the disk; it is written once that is there.
+//! A leader whose predecessor wrote for several sessions waits for as many of them, but only for a fraction
 //! of the time that a commit takes; a session on its own never waits for others.
 
 use std::{
@@ -19,9 +20,10 @@ use std::{
 
 use crate::{
     error::{AppendError, OpenError},
-    files::{self, Lock, LockFile},
+    files::{self, Lock, LockFile, Turn},
+    journal,
     key::SigningKey,
-    writer::{Job, Writer},
+    writer::{Job, Outcome, Writer},
 };
 
 /// Most entries in one commit.
@@ -43,6 +45,28 @@ pub struct Group {
     /// Length of the queue.
     waiting: AtomicUsize,
     disk: Mutex<Disk>,
+    held: Mutex<Held>,
+}
+
+/// The lock over the register, while somebody in this process writes.
+#[derive(Debug, Default)]
+struct Held {
+    /// How many do.
+    count: usize,
+    lock: Option<Lock>,
+}
+
+/// A share in it.
+struct Hold<'a>(&'a Group);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let mut held = self.0.held();
+        held.count -= 1;
+        if held.count == 0 {
+            held.lock = None;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +85,14 @@ struct Disk {
     writer: Option<Writer>,
 }
 
-type Outcome = Result<u64, AppendError>;
+impl Disk {
+    fn writer(&mut self, group: &Group) -> Result<&mut Writer, OpenError> {
+        Ok(match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(Writer::load(&group.dir, &group.key)?),
+        })
+    }
+}
 
 /// An entry in the queue.
 #[derive(Debug)]
@@ -80,7 +111,7 @@ impl Request {
 }
 
 /// What somebody in the queue wakes up for.
-enum Turn {
+enum Wake {
     Settled(Outcome),
     Leads,
 }
@@ -120,6 +151,7 @@ impl Group {
             dir,
             key,
             queue: Mutex::default(),
+            held: Mutex::default(),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -133,47 +165,76 @@ impl Group {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work` on the writer under the lock, after it has read again what others have written.
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(|poisoned| {
+            self.disk.clear_poison();
+            let mut disk = poisoned.into_inner();
+            disk.writer = None;
+            disk
+        })
+    }
+
+    /// Runs `work` on the writer under the lock, after it has read again what others have written and everything that
+    /// was staged is on the disk.
     pub fn with<T>(
         &self,
         patience: Duration,
         work: impl FnOnce(&mut Writer) -> Result<T, AppendError>,
     ) -> Result<T, AppendError> {
-        let mut disk = self.disk.lock().unwrap_or_else(|poisoned| {
-            self.disk.clear_poison();
-            let mut disk = poisoned.into_inner();
-            disk.writer = None;
-            disk
-        });
-        let Disk { lock, writer } = &mut *disk;
-        let _lock = self.lock(lock, writer.as_ref(), patience)?;
-        let alone = lock.mark().map_err(|source| self.lock_error(source))?;
-        let writer = match writer {
-            Some(writer) => {
-                writer.refresh(alone)?;
-                writer
-            }
-            None => writer.insert(Writer::load(&self.dir, &self.key)?),
-        };
-        work(writer)
+        let mut disk = self.disk();
+        if let Some(writer) = &disk.writer {
+            writer.drain();
+        }
+        let _held = self.hold(&mut disk, patience)?;
+        work(disk.writer(self)?)
     }
 
-    fn lock(
-        &self,
-        lock: &mut LockFile,
-        writer: Option<&Writer>,
-        patience: Duration,
-    ) -> Result<Lock, OpenError> {
-        let taken = match writer {
-            Some(writer) => lock.take(Some(writer.turn()), patience),
+    /// Takes the lock, or a share in it where a commit of this process has it, and reads again what others have written.
+    fn hold(&self, disk: &mut Disk, patience: Duration) -> Result<Hold<'_>, OpenError> {
+        let end = Instant::now() + patience;
+        let Disk { lock, writer } = disk;
+        let journal;
+        let turn = match &*writer {
+            Some(writer) => Some(writer.turn()),
             None => {
-                let turn = files::open_plain(&self.dir.join(files::JOURNAL)).ok();
-                lock.take(turn.as_ref(), patience)
+                journal = files::open_plain(&self.dir.join(files::JOURNAL)).ok();
+                journal.as_ref()
             }
         };
-        taken
-            .map_err(|source| self.lock_error(source))?
-            .ok_or_else(|| self.locked(patience))
+        // Whoever waits in another process has the turn, so commits of this one that overlap do not keep it waiting.
+        let turn = match turn {
+            Some(turn) => Some(
+                Turn::take(turn, end)
+                    .map_err(|source| self.lock_error(source))?
+                    .ok_or_else(|| self.locked(patience))?,
+            ),
+            None => None,
+        };
+        let alone = {
+            let mut held = self.held();
+            let alone = match held.count {
+                0 => {
+                    let taken = lock.take(end).map_err(|source| self.lock_error(source))?;
+                    let taken = taken.ok_or_else(|| self.locked(patience))?;
+                    let alone = lock.mark().map_err(|source| self.lock_error(source))?;
+                    held.lock = Some(taken);
+                    alone
+                }
+                _ => true,
+            };
+            held.count += 1;
+            alone
+        };
+        drop(turn);
+        let hold = Hold(self);
+        if let Some(writer) = writer {
+            writer.refresh(alone)?;
+        }
+        Ok(hold)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_error(&self, source: io::Error) -> OpenError {
@@ -210,20 +271,20 @@ impl Group {
                 self.lead(&request, end.saturating_duration_since(Instant::now()));
             }
             match self.wait(&request, end, patience) {
-                Turn::Settled(outcome) => return outcome,
-                Turn::Leads => leads = true,
+                Wake::Settled(outcome) => return outcome,
+                Wake::Leads => leads = true,
             }
         }
     }
 
     /// Waits until the request is settled or is to lead. Gives up where it is still in the queue at `end`.
-    fn wait(&self, request: &Arc<Request>, end: Instant, patience: Duration) -> Turn {
+    fn wait(&self, request: &Arc<Request>, end: Instant, patience: Duration) -> Wake {
         loop {
             if let Some(outcome) = request.outcome().take() {
-                return Turn::Settled(outcome);
+                return Wake::Settled(outcome);
             }
             if request.leads.swap(false, Ordering::Acquire) {
-                return Turn::Leads;
+                return Wake::Leads;
             }
             let left = end.saturating_duration_since(Instant::now());
             if !left.is_zero() {
@@ -238,7 +299,7 @@ impl Group {
                 Some(place) => {
                     queue.requests.remove(place);
                     self.waiting.store(queue.requests.len(), Ordering::Relaxed);
-                    return Turn::Settled(Err(self.locked(patience).into()));
+                    return Wake::Settled(Err(self.locked(patience).into()));
                 }
                 // Somebody is writing it, and the disk takes its time.
                 None => {
@@ -254,16 +315,10 @@ impl Group {
         let mut lead = Lead {
             group: self,
             batch: Vec::new(),
-            began: None,
+            leads: true,
         };
         self.gather();
-        lead.began = Some(Instant::now());
-        let written = self.with(patience, |writer| {
-            lead.batch = self.take(own);
-            let jobs: Vec<&Job> = lead.batch.iter().map(|request| &request.job).collect();
-            Ok(writer.append(&jobs))
-        });
-        match written {
+        match self.write(&mut lead, own, patience) {
             Ok(outcomes) => {
                 for (request, outcome) in lead.batch.iter().zip(outcomes) {
                     *request.outcome() = Some(outcome);
@@ -277,6 +332,36 @@ impl Group {
                 *own.outcome() = Some(Err(error));
             }
         }
+    }
+
+    /// Stages what is in the queue while the commit before it is on its way to the disk, and then writes it.
+    fn write(
+        &self,
+        lead: &mut Lead<'_>,
+        own: &Arc<Request>,
+        patience: Duration,
+    ) -> Result<Vec<Outcome>, AppendError> {
+        let began = Instant::now();
+        let mut disk = self.disk();
+        let _held = self.hold(&mut disk, patience)?;
+        let writer = disk.writer(self)?;
+        lead.batch = self.take(own);
+        let jobs: Vec<&Job> = lead.batch.iter().map(|request| &request.job).collect();
+        let (batch, staged) = writer.stage(&jobs);
+        let outcomes = match staged {
+            None => batch.outcomes,
+            Some(staged) => {
+                let journal = staged.disk();
+                let mut journal = journal::lock(&journal);
+                // From here on the next one may stage. It waits for the lock that this one has.
+                drop(disk);
+                lead.pass();
+                batch.settled(staged.write(&mut journal))
+            }
+        };
+        let now = Instant::now();
+        self.queue().last = Some((lead.batch.len(), now.duration_since(began), now));
+        Ok(outcomes)
     }
 
     /// Gives the sessions of the commit before a moment to come back.
@@ -311,25 +396,29 @@ impl Group {
 struct Lead<'a> {
     group: &'a Group,
     batch: Vec<Arc<Request>>,
-    began: Option<Instant>,
+    leads: bool,
+}
+
+impl Lead<'_> {
+    /// Makes the first in the queue, or whoever comes next, the leader.
+    fn pass(&mut self) {
+        if !std::mem::take(&mut self.leads) {
+            return;
+        }
+        let mut queue = self.group.queue();
+        match queue.requests.first() {
+            Some(next) => {
+                next.leads.store(true, Ordering::Release);
+                next.thread.unpark();
+            }
+            None => queue.led = false,
+        }
+    }
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        {
-            let mut queue = self.group.queue();
-            let now = Instant::now();
-            queue.last = self
-                .began
-                .map(|began| (self.batch.len(), now.duration_since(began), now));
-            match queue.requests.first() {
-                Some(next) => {
-                    next.leads.store(true, Ordering::Release);
-                    next.thread.unpark();
-                }
-                None => queue.led = false,
-            }
-        }
+        self.pass();
         let own = thread::current().id();
         for request in &self.batch {
             // Nothing is there only after a panic.

@@ -63,7 +63,7 @@ const MAX_RECORD: usize = RECORD + MAX_ENTRY_SIZE.next_multiple_of(8);
 /// Longest head that is read.
 const MAX_HEAD: usize = 4096;
 
-pub(crate) use self::file::Journal;
+pub(crate) use self::file::{Journal, Staged, lock};
 
 type Check = [u8; 16];
 

@@ -21,46 +21,21 @@ use tlog_tiles::Hash;
 
 use crate::{
     checkpoint::SignedCheckpoint,
-    entry::{Entry, EntryError, MAX_ENTRY_SIZE, Record, SCHEMA},
+    entry::Record,
     error::{AppendError, JournalFault, OpenError},
     files,
     head::{Head, partials, remove_partials},
-    journal::{self, Journal, Scan},
+    journal::{self, Journal, Scan, Staged},
     key::{KeyError, SigningKey},
     tree::{TILE_WIDTH, TileBytes, Tree},
 };
 
-/// An entry on its way into the register.
-#[derive(Debug)]
-pub struct Job {
-    /// The entry as JSON.
-    json: Vec<u8>,
-    /// Its time, if it is not that of the clock.
-    time: Option<Timestamp>,
-}
+mod job;
+#[cfg(test)]
+mod tests;
 
-impl Job {
-    /// Checks an entry and does what can be done before it has a place.
-    pub fn new(entry: &Entry, time: Option<Timestamp>) -> Result<Self, EntryError> {
-        entry.check()?;
-        let json = serde_json::to_vec(entry).map_err(|e| EntryError::Json(e.to_string()))?;
-        Ok(Self { json, time })
-    }
-
-    /// The body of the entry as it stands in the register, in two parts: what [`crate::Record::to_bytes`] makes of it.
-    fn body(&self, seq: u64, time: Timestamp, salt: &[u8]) -> Result<(String, &[u8]), EntryError> {
-        let salt = hex::encode(salt);
-        let first = format!(
-            "{{\"schema\":\"{SCHEMA}\",\"seq\":{seq},\"timestamp\":\"{time}\",\"salt\":\"{salt}\","
-        );
-        // An entry has an operation at least, so a field follows the brace.
-        let rest = self.json.get(1..).unwrap_or_default();
-        match first.len() + rest.len() {
-            length if length > MAX_ENTRY_SIZE => Err(EntryError::TooLong(length)),
-            _ => Ok((first, rest)),
-        }
-    }
-}
+use self::job::{Batch, failed};
+pub use self::job::{Job, Outcome};
 
 /// What tells one version of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,8 +169,13 @@ impl Writer {
     /// Reads again what other writers have changed, and puts right what one that died has left. `alone` when there
     /// has been none since.
     pub fn refresh(&mut self, alone: bool) -> Result<(), OpenError> {
-        let known = alone && !std::mem::replace(&mut self.unsure, true);
-        self.look_again(known)?;
+        match self.journal.failed() {
+            Some(before) => *self = Self::load_after(&self.dir, &self.key, Some(&before))?,
+            None => {
+                let known = alone && !std::mem::replace(&mut self.unsure, true);
+                self.look_again(known)?;
+            }
+        }
         self.unsure = false;
         self.journal.set_alone(alone);
         Ok(())
@@ -247,49 +227,67 @@ impl Writer {
         }
     }
 
-    /// The journal cannot be read or written.
     fn failed(&self, source: io::Error) -> OpenError {
-        let path = self.dir.join(files::JOURNAL);
-        match source.kind() {
-            io::ErrorKind::NotFound => OpenError::Journal {
-                path,
-                source: JournalFault::Missing,
-            },
-            _ => OpenError::Io { path, source },
-        }
+        failed(&self.dir, source)
+    }
+
+    /// Waits until everything that was staged is on the disk, or has failed.
+    pub fn drain(&self) {
+        // What failed is found when the writer looks again.
+        let _ = self.journal.drain();
     }
 
     /// Appends what `jobs` hold, and waits until it is on the disk and signed. Returns for each its index, or why it
     /// is not in the register.
-    pub fn append(&mut self, jobs: &[&Job]) -> Vec<Result<u64, AppendError>> {
-        let mut outcomes = Vec::with_capacity(jobs.len());
-        let mut salts = vec![0u8; 16 * jobs.len()];
-        let random = getrandom::fill(&mut salts).map_err(|e| KeyError::Random(e.to_string()));
-        let result = random
-            .map_err(OpenError::from)
-            .and_then(|()| self.append_all(jobs, &salts, &mut outcomes));
-        if let Err(error) = result {
-            while outcomes.len() < jobs.len() {
-                outcomes.push(Err(error.copy().into()));
+    pub fn append(&mut self, jobs: &[&Job]) -> Vec<Outcome> {
+        let (batch, staged) = self.stage(jobs);
+        match staged {
+            Some(staged) => {
+                let disk = staged.disk();
+                let written = staged.write(&mut journal::lock(&disk));
+                batch.settled(written)
             }
+            None => batch.outcomes,
         }
-        outcomes
     }
 
-    fn append_all(
+    /// Gives the entries of `jobs` their places, and signs them. The last commit of them is still to be written; before
+    /// it is, the next one may be staged, but not written.
+    pub fn stage(&mut self, jobs: &[&Job]) -> (Batch, Option<Staged>) {
+        let mut batch = Batch {
+            outcomes: Vec::with_capacity(jobs.len()),
+            unsettled: 0,
+            dir: self.dir.clone(),
+        };
+        let mut salts = vec![0u8; 16 * jobs.len()];
+        let random = getrandom::fill(&mut salts).map_err(|e| KeyError::Random(e.to_string()));
+        let staged = random
+            .map_err(OpenError::from)
+            .and_then(|()| self.stage_all(jobs, &salts, &mut batch));
+        let staged = staged.unwrap_or_else(|error| {
+            while batch.outcomes.len() < jobs.len() {
+                batch.outcomes.push(Err(error.copy().into()));
+            }
+            None
+        });
+        (batch, staged)
+    }
+
+    fn stage_all(
         &mut self,
         jobs: &[&Job],
         salts: &[u8],
-        outcomes: &mut Vec<Result<u64, AppendError>>,
-    ) -> Result<(), OpenError> {
+        batch: &mut Batch,
+    ) -> Result<Option<Staged>, OpenError> {
         // Read under the lock: another writer may have come first while this one waited.
         let clock = Timestamp::now();
-        while outcomes.len() < jobs.len() {
+        while batch.outcomes.len() < jobs.len() {
             let mut commit = self.journal.begin_commit();
             let mut tree = self.tree.clone();
             let mut last = self.last;
             let mut done = Vec::new();
-            for (job, salt) in jobs.iter().zip(salts.chunks(16)).skip(outcomes.len()) {
+            let left = jobs.iter().zip(salts.chunks(16));
+            for (job, salt) in left.skip(batch.outcomes.len()) {
                 let time = floor_to_millisecond(job.time.unwrap_or(clock));
                 if let Some(last) = last.filter(|last| time < *last) {
                     done.push(Err(AppendError::Clock { last, now: time }));
@@ -311,18 +309,25 @@ impl Writer {
             }
             if commit.len() > 0 {
                 let head = SignedCheckpoint::sign(&self.key, tree.size(), tree.root())?;
-                self.unsure = true;
-                let done = self.journal.commit(commit, head.bytes());
-                done.map_err(|e| self.failed(e))?;
-                self.unsure = false;
-                self.tree = tree;
+                let before = std::mem::replace(&mut self.tree, tree);
+                let staged = self.journal.stage(commit, head.bytes(), before);
                 self.last = last;
+                batch.unsettled = batch.outcomes.len();
+                batch.outcomes.append(&mut done);
+                if batch.outcomes.len() == jobs.len() {
+                    return Ok(Some(staged));
+                }
+                let disk = staged.disk();
+                if let Err(e) = staged.write(&mut journal::lock(&disk)) {
+                    batch.outcomes.truncate(batch.unsettled);
+                    return Err(failed(&self.dir, e));
+                }
             } else if done.is_empty() {
                 self.publish_and(true)?;
             }
-            outcomes.append(&mut done);
+            batch.outcomes.append(&mut done);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Folds what waits in the journal into tiles, bundles and the file `checkpoint`.
@@ -338,6 +343,7 @@ impl Writer {
     }
 
     fn fold(&mut self, full: bool) -> Result<(), OpenError> {
+        self.journal.drain().map_err(|e| self.failed(e))?;
         self.unsure = true;
         let mut tree = self.head.tree.clone();
         let there = (tree.size() - self.journal.header.base) as usize;
@@ -399,7 +405,7 @@ impl Writer {
     /// Overwrites what earlier generations have left in the journal.
     pub fn wipe_journal(&mut self) -> Result<(), OpenError> {
         self.unsure = true;
-        let wiped = self.journal.wipe_all();
+        let wiped = self.journal.wipe();
         wiped.map_err(|e| self.failed(e))?;
         self.unsure = false;
         Ok(())
@@ -567,42 +573,4 @@ fn floor_to_millisecond(time: Timestamp) -> Timestamp {
         .mode(jiff::RoundMode::Floor);
     // Rounding down leaves the range of times at its lowest instant only.
     time.round(options).unwrap_or(time)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{entry::Operation, fields::Agent};
-
-    #[test]
-    fn the_body_is_what_a_record_would_be() {
-        let mut entry = Entry::new(Operation::Consult);
-        let time: Timestamp = "2026-11-22T03:04:05.678Z".parse().unwrap();
-        let whole: Timestamp = "2026-11-22T03:04:05Z".parse().unwrap();
-        for (seq, time) in [(0, time), (12_345, whole), (u64::MAX, time)] {
-            let record = Record {
-                schema: SCHEMA.into(),
-                seq,
-                timestamp: time,
-                salt: "ab".repeat(16),
-                entry: entry.clone(),
-            };
-            entry.motif = "« réquisition » \"2026\"\n\u{1}".into();
-            entry.agent = Some(Agent {
-                id: "a-0417".into(),
-                ..Default::default()
-            });
-            entry
-                .more
-                .insert("seq_of".into(), serde_json::json!({"seq": [1, null]}));
-            let job = Job {
-                json: serde_json::to_vec(&record.entry).unwrap(),
-                time: None,
-            };
-            let (first, rest) = job.body(seq, time, &[0xab; 16]).unwrap();
-            let body = [first.as_bytes(), rest].concat();
-            assert_eq!(body, record.to_bytes().unwrap());
-            assert_eq!(Record::from_bytes(&body).unwrap(), record);
-        }
-    }
 }

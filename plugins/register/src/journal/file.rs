@@ -14,6 +14,7 @@ use std::{
         unix::fs::{FileExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -23,7 +24,7 @@ use super::{
     BLOCK, Commit, HEADER, Header, Item, Kind, MAX_HEAD, MAX_LENGTH, MAX_RECORD, Place, RECORD,
     SECOND, START, Scan, chain, header, scan,
 };
-use crate::{error::JournalFault, files};
+use crate::{error::JournalFault, files, tree::Tree};
 
 /// How much is read at first of what other processes have written.
 const FIRST_WINDOW: usize = MAX_RECORD + 16 * 1024;
@@ -34,16 +35,17 @@ const MOST_ROOM: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     at: (u32, u32, u64),
     pub header: Header,
     header_bytes: [u8; HEADER],
+    /// After the last commit, which may still be on its way to the disk.
     pub place: Place,
-    /// What a commit that failed may have left behind `place`, up to here.
-    left: u64,
-    /// Room for the next commit, so that its pages need not be made anew.
-    room: Vec<u8>,
-    disk: Disk,
+    disk: Arc<Mutex<Disk>>,
+    /// Nobody else has written of late.
+    alone: bool,
+    /// Number of commits that were staged.
+    staged: u64,
     /// What stands before `place` in the block that `place` is in.
     tail: Vec<u8>,
     /// The entries of all its commits.
@@ -67,39 +69,49 @@ impl Waiting {
     }
 }
 
-/// How blocks get to the disk.
+/// How blocks get to the disk. Whoever has it locked writes; commits lock it in their order.
 #[derive(Debug)]
-struct Disk {
+pub(crate) struct Disk {
+    file: Arc<File>,
     /// Open for writes past the cache; `None` where the file system has no such.
     direct: Option<File>,
-    /// Nobody else has written of late.
-    alone: bool,
+    /// A commit is being written or has failed: the tree over what was there before it. Nothing follows it then.
+    unsettled: Option<Tree>,
+    /// Number of commits that were written.
+    written: u64,
     room: Vec<u8>,
+}
+
+/// Locks the disk. What a panic may leave behind is in `unsettled`.
+pub(crate) fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
+    disk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Disk {
     /// For the file at `path`, which is `file`.
-    fn new(path: &Path, file: &File) -> io::Result<Self> {
+    fn new(path: &Path, file: Arc<File>) -> io::Result<Self> {
         let opened = File::options()
             .write(true)
             // rustix spells `O_SYNC` for `OFlags::DSYNC`, which waits for the time of the change as well.
             .custom_flags(libc::O_DIRECT | libc::O_DSYNC | libc::O_NONBLOCK)
             .open(path);
         let direct = match opened {
-            Ok(direct) if number(&direct)? == number(file)? => Some(direct),
+            Ok(direct) if number(&direct)? == number(&file)? => Some(direct),
             Ok(_) => return Err(io::Error::other("it was replaced meanwhile")),
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => None,
             Err(e) => return Err(e),
         };
         Ok(Self {
+            file,
             direct,
-            alone: false,
+            unsettled: None,
+            written: 0,
             room: Vec::new(),
         })
     }
 
     /// Writes the blocks from `at` to `end`: `parts` and zeros behind them. Returns when they are on the disk.
-    fn write(&mut self, file: &File, at: u64, parts: [&[u8]; 2], end: u64) -> io::Result<()> {
+    fn write(&mut self, at: u64, parts: [&[u8]; 2], end: u64, alone: bool) -> io::Result<()> {
         let length = (end.next_multiple_of(BLOCK) - at) as usize;
         self.room.clear();
         self.room.reserve(length + BLOCK as usize);
@@ -110,7 +122,7 @@ impl Disk {
         self.room.resize(start + length, 0);
         let blocks = &self.room[start..];
         let written = match &self.direct {
-            Some(direct) if self.alone => match direct.write_all_at(blocks, at) {
+            Some(direct) if alone => match direct.write_all_at(blocks, at) {
                 // Blocks of another size, say.
                 Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
                     self.direct = None;
@@ -121,11 +133,50 @@ impl Disk {
             _ => None,
         };
         let written = written.unwrap_or_else(|| {
-            file.write_all_at(blocks, at)?;
-            file.sync_data()
+            self.file.write_all_at(blocks, at)?;
+            self.file.sync_data()
         });
         if self.room.len() > MOST_ROOM {
             self.room = Vec::new();
+        }
+        written
+    }
+}
+
+/// A commit that has its place and its head, and is not on the disk yet.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    disk: Arc<Mutex<Disk>>,
+    alone: bool,
+    /// The tree over everything before it.
+    before: Tree,
+    at: u64,
+    tail: Vec<u8>,
+    bytes: Vec<u8>,
+    end: u64,
+}
+
+impl Staged {
+    /// The disk that it goes to. Whoever locks it before the next commit is staged writes in the right order.
+    pub fn disk(&self) -> Arc<Mutex<Disk>> {
+        Arc::clone(&self.disk)
+    }
+
+    /// Waits until all of it is on the disk. When that fails, it is taken back as far as the disk lets it, and the
+    /// journal has to be read again.
+    pub fn write(self, disk: &mut Disk) -> io::Result<()> {
+        if disk.unsettled.is_some() {
+            return Err(io::Error::other("the entries before it were not written"));
+        }
+        disk.unsettled = Some(self.before);
+        let written = disk.write(self.at, [&self.tail, &self.bytes], self.end, self.alone);
+        match &written {
+            Ok(()) => {
+                disk.unsettled = None;
+                disk.written += 1;
+            }
+            // The error that matters is the first one.
+            Err(_) => drop(disk.write(self.at, [&self.tail, &[]], self.end, self.alone)),
         }
         written
     }
@@ -143,7 +194,7 @@ impl Journal {
             root: root.0,
         };
         let temporary = dir.join(format!(".{}.new", files::JOURNAL));
-        let made: io::Result<(File, Disk)> = (|| {
+        let made: io::Result<(Arc<File>, Disk)> = (|| {
             let file = File::options()
                 .read(true)
                 .write(true)
@@ -159,7 +210,8 @@ impl Journal {
             }
             file.write_all_at(&bytes, 0)?;
             file.sync_all()?;
-            let disk = Disk::new(&temporary, &file)?;
+            let file = Arc::new(file);
+            let disk = Disk::new(&temporary, Arc::clone(&file))?;
             fs::rename(&temporary, &path)?;
             Ok((file, disk))
         })();
@@ -171,9 +223,9 @@ impl Journal {
         Ok(Self {
             at: number(&file)?,
             place: header.start(),
-            left: START,
-            room: Vec::new(),
-            disk,
+            disk: Arc::new(Mutex::new(disk)),
+            alone: false,
+            staged: 0,
             tail: Vec::new(),
             waiting: Waiting::default(),
             path,
@@ -212,13 +264,14 @@ impl Journal {
             Ok(header) => header,
             Err(fault) => return Ok(Err(fault)),
         };
-        let disk = Disk::new(&path, &file)?;
+        let file = Arc::new(file);
+        let disk = Disk::new(&path, Arc::clone(&file))?;
         let journal = Self {
             at: number(&file)?,
             place: header.start(),
-            left: START,
-            room: Vec::new(),
-            disk,
+            disk: Arc::new(Mutex::new(disk)),
+            alone: false,
+            staged: 0,
             tail: Vec::new(),
             waiting: Waiting::default(),
             path,
@@ -242,7 +295,7 @@ impl Journal {
 
     /// Says whether other processes have written of late.
     pub fn set_alone(&mut self, alone: bool) {
-        self.disk.alone = alone;
+        self.alone = alone;
     }
 
     /// Whether another process has begun a new generation.
@@ -315,9 +368,31 @@ impl Journal {
         Ok(())
     }
 
-    fn write_header(&mut self, at: u64) -> io::Result<()> {
+    fn write_header(&self, at: u64) -> io::Result<()> {
         let header = [&self.header_bytes[..], &[]];
-        self.disk.write(&self.file, at, header, at + BLOCK)
+        lock(&self.disk).write(at, header, at + BLOCK, false)
+    }
+
+    /// Waits until what was staged is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When something of it is not.
+    pub fn drain(&self) -> io::Result<()> {
+        let disk = lock(&self.disk);
+        if disk.unsettled.is_some() || disk.written != self.staged {
+            return Err(io::Error::other("the last entries were not written"));
+        }
+        Ok(())
+    }
+
+    /// The tree over what was there before a commit that has failed. Does not wait for one that is being written.
+    pub fn failed(&self) -> Option<Tree> {
+        match self.disk.try_lock() {
+            Ok(disk) => disk.unsettled.clone(),
+            Err(TryLockError::Poisoned(disk)) => disk.into_inner().unsettled.clone(),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What all of its bytes hold.
@@ -325,11 +400,9 @@ impl Journal {
         scan(bytes, 0, &self.header, self.header.start())
     }
 
-    pub fn begin_commit(&mut self) -> Commit {
-        let mut bytes = std::mem::take(&mut self.room);
-        bytes.clear();
+    pub fn begin_commit(&self) -> Commit {
         Commit {
-            bytes,
+            bytes: Vec::new(),
             id: self.header.id,
             start: self.place,
             check: self.place.check,
@@ -343,52 +416,43 @@ impl Journal {
         self.place.end + used as u64 <= self.header.length
     }
 
-    /// Ends the commit with `head`, a signed checkpoint, and waits until all of it is on the disk. When that
-    /// fails, it is taken back as far as the disk lets it.
-    pub fn commit(&mut self, mut commit: Commit, head: &[u8]) -> io::Result<()> {
+    /// Ends the commit with `head`, a signed checkpoint. What is staged next goes behind it. `before` is the tree over
+    /// everything before it.
+    pub fn stage(&mut self, mut commit: Commit, head: &[u8], before: Tree) -> Staged {
         commit.record(Kind::Head, [head, &[]]);
         let end = self.place.end + commit.bytes.len() as u64;
-        let before = self.left.max(self.place.end);
-        self.left = before.max(end);
-        let written = self.write(&commit.bytes, end);
-        if let Err(e) = written {
-            // The error that matters is the first one.
-            let _ = self.wipe();
-            return Err(e);
-        }
-        self.left = before;
+        let staged = Staged {
+            disk: Arc::clone(&self.disk),
+            alone: self.alone,
+            before,
+            at: self.place.end - self.tail.len() as u64,
+            tail: self.tail.clone(),
+            bytes: commit.bytes,
+            end,
+        };
         let place = Place {
             end,
             commit: self.place.commit + 1,
             check: commit.check,
         };
-        self.waiting.add(&commit.entries, &commit.bytes);
-        self.go_to(place, &commit.bytes, self.place.end);
-        if commit.bytes.len() <= MOST_ROOM {
-            self.room = commit.bytes;
-        }
-        Ok(())
-    }
-
-    /// Writes `bytes` behind the last commit, and zeros from there to the end of the block that `end` is in.
-    fn write(&mut self, bytes: &[u8], end: u64) -> io::Result<()> {
-        let at = self.place.end - self.tail.len() as u64;
-        self.disk.write(&self.file, at, [&self.tail, bytes], end)
-    }
-
-    /// Overwrites what failed commits have left.
-    fn wipe(&mut self) -> io::Result<()> {
-        if self.left > self.place.end {
-            self.write(&[], self.left)?;
-            self.left = self.place.end;
-        }
-        Ok(())
+        self.waiting.add(&commit.entries, &staged.bytes);
+        self.go_to(place, &staged.bytes, self.place.end);
+        self.staged += 1;
+        staged
     }
 
     /// Overwrites everything behind the last commit: what earlier generations have left holds bodies of entries.
-    pub fn wipe_all(&mut self) -> io::Result<()> {
-        self.left = self.header.length;
-        self.wipe()
+    pub fn wipe(&self) -> io::Result<()> {
+        let at = self.place.end - self.tail.len() as u64;
+        lock(&self.disk).write(at, [&self.tail, &[]], self.header.length, false)
+    }
+
+    /// From now on nothing can be written.
+    #[cfg(test)]
+    pub fn make_read_only(&self) {
+        let mut disk = lock(&self.disk);
+        disk.file = Arc::new(File::open(&self.path).unwrap());
+        disk.direct = None;
     }
 
     /// Begins a new generation, for a register of `base` published entries. Where the present one is full, the new one gets

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     Agent, Entry, Operation, Reader, Record, Register, SCHEMA, SigningKey, consistency,
     error::OpenError,
-    journal::{FIRST_LENGTH, Journal},
+    journal::{FIRST_LENGTH, Journal, Staged, lock},
     prove,
     tree::Tree,
 };
@@ -67,6 +67,11 @@ struct Made {
     key: SigningKey,
     tree: Tree,
     _tmp: tempfile::TempDir,
+}
+
+fn write(staged: Staged) {
+    let disk = staged.disk();
+    staged.write(&mut lock(&disk)).unwrap();
 }
 
 impl Made {
@@ -143,7 +148,7 @@ impl Made {
             tree.push(commit.entry([&body(seq), b""]));
         }
         let head = SignedCheckpoint::sign(&self.key, end, tree.root()).unwrap();
-        journal.commit(commit, head.bytes()).unwrap();
+        write(journal.stage(commit, head.bytes(), Tree::default()));
         tree
     }
 
@@ -257,7 +262,7 @@ fn a_journal_that_does_not_follow_is_refused() {
         let mut tree = made.tree.clone();
         tree.push(commit.entry([&body(5), b""]));
         let head = SignedCheckpoint::sign(&key, size, tree.root()).unwrap();
-        journal.commit(commit, head.bytes()).unwrap();
+        write(journal.stage(commit, head.bytes(), Tree::default()));
         assert!(fork(made.verify()), "{size}");
         assert!(prove(&made.dir, made.key.verifier(), 5).is_err());
     }
@@ -269,7 +274,7 @@ fn a_journal_that_does_not_follow_is_refused() {
     let mut tree = made.tree.clone();
     tree.push(record_hash(&body(5)));
     let head = SignedCheckpoint::sign(&made.key, 6, tree.root()).unwrap();
-    journal.commit(commit, head.bytes()).unwrap();
+    write(journal.stage(commit, head.bytes(), Tree::default()));
     assert!(fork(made.verify()));
 
     // A copy of an earlier time in the place of one of the two.
