@@ -5,6 +5,7 @@
 mod chain;
 mod frames;
 mod interface;
+mod joins;
 mod leak;
 mod mask;
 mod nothing_of_people;

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use privacy_policy::{Refusal, RefusalText};
 
-use crate::{media::NotImages, watch::Closed};
+use crate::{joins::Join, media::NotImages, watch::Closed};
 
 /// Why a gate that started does not open, or closes for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Late {
     ImagesOut(String),
     /// Images declared for a display would be written to a file by this element.
     FileSink(String),
+    /// What has passed no gate joins the images.
+    Joined(Join),
     /// The register said why it cannot write.
     RegisterFailed(String),
     /// No register answered.
@@ -101,6 +103,22 @@ impl From<&Late> for Refusal {
                 "Take it out, or use a purpose and a sink-class that allow a file.",
                 "Retirez-le, ou utilisez une finalité et un sink-class qui permettent un fichier.",
                 "CSI R.253-4 ; CSI R.253-5",
+            ),
+            Late::Joined(Join { element, from, sound: true }) => (
+                "SOUND",
+                format!("Sound from the element {from} joins the images in {element}."),
+                format!("Du son de l'élément {from} rejoint les images dans {element}."),
+                "Leave the sound unlinked.",
+                "Ne reliez pas le son.",
+                IMAGES_ONLY,
+            ),
+            Late::Joined(Join { element, from, sound: false }) => (
+                "UNGATED_JOIN",
+                format!("What comes from the element {from} joins the images in {element} and has passed no gate."),
+                format!("Ce qui vient de l'élément {from} rejoint les images dans {element} sans avoir passé de porte."),
+                "Put a purposegate of its own on that branch, or take the branch away.",
+                "Placez un purposegate propre sur cette branche, ou retirez-la.",
+                "CSI R.253-3 ; RGPD art. 5(1)(b)",
             ),
             Late::RegisterFailed(why) => (
                 "REGISTER_FAILED",
@@ -194,6 +212,16 @@ mod tests {
             Late::Unmasked("leak".into()),
             Late::ImagesOut("leak".into()),
             Late::FileSink("copy".into()),
+            Late::Joined(Join {
+                element: "mux".into(),
+                from: "micro".into(),
+                sound: true,
+            }),
+            Late::Joined(Join {
+                element: "wall".into(),
+                from: "camera".into(),
+                sound: false,
+            }),
             Late::RegisterFailed("full".into()),
             Late::NoRegister,
             Late::TwoPurposes,

@@ -13,7 +13,7 @@
 //! [`session`] is one run with its decision and its counts, [`sessions`] is what the gates of a process know of
 //! each other, [`media`] lets nothing but images in, [`footage`]
 //! knows when a frame was filmed, [`exit`] judges one frame at the exit, [`black`] paints what leaves in its
-//! place, [`paths`] makes sure that no branch leads around an exit gate, [`proof`] holds the Merkle tree
+//! place, [`paths`] makes sure that no branch leads around an exit gate and [`joins`] that none comes in from the side, [`proof`] holds the Merkle tree
 //! over what was let out, [`frames`] writes what its leaves are made of, and [`watch`] closes the gate when time runs out or runs back.
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ pub mod exit;
 pub mod files;
 pub mod footage;
 pub mod frames;
+pub mod joins;
 pub mod late;
 pub mod media;
 pub mod opening;

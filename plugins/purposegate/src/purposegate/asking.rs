@@ -14,6 +14,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    joins,
     late::Late,
     media::NotImages,
     opening::{self, Opened, Refused},
@@ -235,8 +236,9 @@ impl PurposeGate {
         }
     }
 
-    /// Every way out must pass an exit gate when a mask is due, or a counter when no image may leave, and
-    /// what was declared for a display must not end up in a file.
+    /// Nothing may join the images that has passed no gate. Every way out must pass an exit gate when a mask
+    /// is due, or a counter when no image may leave, and what was declared for a display must not end up in
+    /// a file.
     fn walk(&self, purpose: &Purpose) -> Result<(), Late> {
         use SinkClass as To;
         let display = matches!(
@@ -244,6 +246,14 @@ impl PurposeGate {
             To::CsuDisplay | To::InternalSecured | To::InternalUnsecured
         );
         let counts_only = purpose.detector_use == DetectorUse::Statistics;
+        let is_entry = |element: &gst::Element| {
+            element
+                .downcast_ref::<super::PurposeGate>()
+                .is_some_and(|gate| gate.property::<Stage>("stage") == Stage::Entry)
+        };
+        if let Some(join) = joins::ungated_join(self.obj().src_pad(), is_entry, paths::is_counter) {
+            return Err(Late::Joined(join));
+        }
         if display
             && !counts_only
             && let Some(sink) = paths::file_sink(self.obj().src_pad())
