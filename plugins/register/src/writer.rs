@@ -485,7 +485,7 @@ impl Writer {
 }
 
 /// Where files go that are not the register's.
-const SET_ASIDE: &str = "set-aside";
+pub const SET_ASIDE: &str = "set-aside";
 
 fn named<'a>(tile: TileBytes) -> (String, Cow<'a, [u8]>) {
     let path = files::tile_path(tile.level, tile.index, tile.width);
