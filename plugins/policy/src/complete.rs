@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::{
     decide::{Conditions, open_purpose, place_allowed},
     documents,
-    mandate::Form,
+    mandate::{Form, VERSION},
     people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules},
@@ -72,6 +72,24 @@ pub(crate) fn bad_field(
 }
 
 fn identity(rules: &Rules, form: &Form) -> Result<(), Refusal> {
+    // Signed, it could never be read again.
+    if form.version != VERSION {
+        return Err(bad_field(
+            "version",
+            format!("this program writes and reads version {VERSION} alone"),
+            format!("ce programme n'écrit et ne lit que la version {VERSION}"),
+        ));
+    }
+    // A token counts time in whole seconds.
+    for (field, instant) in [("valid_from", form.valid_from), ("valid_to", form.valid_to)] {
+        if instant.subsec_nanosecond() != 0 {
+            return Err(bad_field(
+                field,
+                "write a time in whole seconds",
+                "écrivez une heure en secondes entières",
+            ));
+        }
+    }
     for (field, text) in [
         ("mandate_id", &form.mandate_id),
         ("rules_version", &form.rules_version),

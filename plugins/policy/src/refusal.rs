@@ -100,12 +100,22 @@ pub(crate) fn refuse(
 ) -> Refusal {
     Refusal(Box::new(RefusalText {
         code: code.to_owned(),
-        message_en: message.0.into(),
-        message_fr: message.1.into(),
-        remedy_en: remedy.0.into(),
-        remedy_fr: remedy.1.into(),
+        message_en: one_line(message.0.into()),
+        message_fr: one_line(message.1.into()),
+        remedy_en: one_line(remedy.0.into()),
+        remedy_fr: one_line(remedy.1.into()),
         legal_ref: legal_ref.to_owned(),
     }))
+}
+
+/// A message quotes mandates and requests; what they hold must neither begin a line of its own in a log nor speak to
+/// a terminal.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) {
+        text.replace(char::is_control, "\u{fffd}")
+    } else {
+        text
+    }
 }
 
 /// Renew or correct the mandate: the remedy of most refusals.
