@@ -157,3 +157,136 @@ fn h3_two_gates_on_a_tee_and_a_tee_behind_a_gate_are_allowed() {
     );
     assert_eq!(site.verify().unwrap().sessions, 3);
 }
+
+/// A gate for live viewing to `sink_class`, on a live test picture of `source`.
+fn live(site: &Site, sink_class: &str, more: &str) -> String {
+    format!(
+        "purposegate purpose=vp.live_view.public_road mandate={} trusted-keys={} camera=cam-12 operator=a-0417 \
+         sink-class={sink_class} {more}",
+        site.text("mandates/live_view.biscuit"),
+        site.text("keys/authority.pub"),
+    )
+}
+
+const LIVE: &str =
+    "videotestsrc is-live=true num-buffers=3 ! video/x-raw,width=64,height=48,framerate=25/1";
+
+#[test]
+fn c1_a_display_that_is_a_network_is_refused() {
+    let site = Site::new();
+    for sink in [
+        "udpsink host=127.0.0.1 port=9",
+        "srtsink uri=srt://:0?passphrase=0123456789 wait-for-connection=false",
+        "souphttpclientsink location=https://127.0.0.1:9/",
+    ] {
+        let error = run(&format!(
+            "{LIVE} ! {} ! tee name=t t. ! queue ! auditsink register={} t. ! queue ! jpegenc ! {sink}",
+            live(&site, "csu-display", ""),
+            site.text("register"),
+        ))
+        .unwrap_or_else(|| panic!("{sink} was let through"));
+        assert!(error.contains("EXTRACTION_NOT_FREE"), "{sink}: {error}");
+    }
+    let entries = site.entries();
+    assert_eq!(entries.len(), 3);
+    assert!(
+        entries
+            .iter()
+            .all(|e| e["refusal"]["code"] == "EXTRACTION_NOT_FREE")
+    );
+}
+
+#[test]
+fn e5_clear_images_leave_encrypted_or_not_at_all() {
+    let site = Site::new();
+    let form =
+        std::fs::read_to_string(gst_privacy_tests::root().join("examples/mandates/live_view.toml"))
+            .unwrap()
+            .replace(
+                "[\"csu-display\"]",
+                "[\"csu-display\", \"internal-secured\"]",
+            );
+    site.sign("live_view", &form, jiff::Timestamp::now());
+    let ends = |sink: &str| {
+        run(&format!(
+            "{LIVE} ! {} ! tee name=t t. ! queue ! auditsink register={} t. ! queue ! jpegenc ! {sink}",
+            live(&site, "internal-secured", ""),
+            site.text("register"),
+        ))
+    };
+    for plain in [
+        "udpsink host=127.0.0.1 port=9",
+        "tcpserversink port=0",
+        "srtsink uri=srt://:0 wait-for-connection=false",
+    ] {
+        let error = ends(plain).unwrap_or_else(|| panic!("{plain} was let through"));
+        assert!(error.contains("UNSECURED_TRANSPORT"), "{plain}: {error}");
+    }
+    let refusals = site.entries();
+    assert_eq!(refusals.len(), 3);
+    for entry in &refusals {
+        assert_eq!(entry["refusal"]["code"], "UNSECURED_TRANSPORT");
+        assert!(!entry["refusal"]["legal_ref"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(ends("fakesink"), None);
+    assert_eq!(
+        ends("srtsink uri=srt://:0?passphrase=0123456789 wait-for-connection=false"),
+        None
+    );
+}
+
+#[test]
+fn e5_a_plain_source_is_warned_of_or_refused_as_the_rules_say() {
+    init();
+    for (profile, refused) in [("warn", false), ("refuse", true)] {
+        let site = Site::new();
+        let rules =
+            std::fs::read_to_string(gst_privacy_tests::root().join("plugins/policy/rules/fr.toml"))
+                .unwrap()
+                .replace(
+                    "plain_source = \"warn\"",
+                    &format!("plain_source = \"{profile}\""),
+                );
+        std::fs::write(site.path().join("rules.toml"), rules).unwrap();
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        // A camera that sends each picture in a packet.
+        let pipeline = gst::parse::launch(&format!(
+            "udpsrc port={port} address=127.0.0.1 name=camera \
+             caps=video/x-raw,format=GRAY8,width=16,height=16,framerate=25/1 ! {} ! auditsink register={}",
+            live(
+                &site,
+                "csu-display",
+                &format!("rules-file={}", site.text("rules.toml"))
+            ),
+            site.text("register"),
+        ))
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let bus = pipeline.bus().unwrap();
+        let message = (0..600)
+            .find_map(|_| {
+                sender.send_to(&[77; 256], ("127.0.0.1", port)).unwrap();
+                bus.timed_pop_filtered(
+                    gst::ClockTime::from_mseconds(100),
+                    &[gst::MessageType::Error, gst::MessageType::Warning],
+                )
+            })
+            .expect("it is told");
+        let (text, error) = match message.view() {
+            gst::MessageView::Error(e) => (e.error().to_string(), true),
+            gst::MessageView::Warning(w) => (w.error().to_string(), false),
+            _ => unreachable!("filtered"),
+        };
+        pipeline.set_state(gst::State::Null).unwrap();
+        assert!(
+            text.contains("UNSECURED_TRANSPORT") && text.contains("camera"),
+            "{profile}: {text}"
+        );
+        assert_eq!(error, refused, "{profile}: {text}");
+    }
+}

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use privacy_policy::{Refusal, RefusalText};
 
-use crate::{joins::Join, media::NotImages, watch::Closed};
+use crate::{joins::Join, media::NotImages, transport::Carrier, watch::Closed};
 
 /// Why a gate that started does not open, or closes for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub enum Late {
     ImagesOut(String),
     /// Images declared for a display would be written to a file by this element.
     FileSink(String),
+    /// Images declared for a display would leave over a network by this element.
+    NetworkSink(String),
+    /// Clear images would leave over a network that anybody on it can read, by this element.
+    PlainSink(Carrier),
+    /// Images come over such a network, from this element.
+    PlainSource(Carrier),
     /// What has passed no gate joins the images.
     Joined(Join),
     /// The register said why it cannot write.
@@ -39,6 +45,7 @@ impl From<&Late> for Refusal {
     fn from(late: &Late) -> Self {
         const REGISTER: &str = "CSI R.253-2, R.253-5";
         const IMAGES_ONLY: &str = "CSI R.253-1";
+        const SECURITY: &str = "RGPD art. 32 ; CSI R.253-2";
         let (code, en, fr, remedy_en, remedy_fr, legal_ref): (&str, String, String, &str, &str, &str) = match late {
             Late::UnknownSource => (
                 "UNKNOWN_SOURCE",
@@ -103,6 +110,30 @@ impl From<&Late> for Refusal {
                 "Take it out, or use a purpose and a sink-class that allow a file.",
                 "Retirez-le, ou utilisez une finalité et un sink-class qui permettent un fichier.",
                 "CSI R.253-4 ; CSI R.253-5",
+            ),
+            Late::NetworkSink(sink) => (
+                "EXTRACTION_NOT_FREE",
+                format!("Images declared for a display would leave over a network by the element {sink}."),
+                format!("Des images déclarées pour un affichage partiraient sur un réseau par l'élément {sink}."),
+                "Take it away, or use a purpose and a sink-class that allow it.",
+                "Retirez-le, ou utilisez une finalité et un sink-class qui le permettent.",
+                "CSI R.253-4 ; CSI R.253-5",
+            ),
+            Late::PlainSink(Carrier { element, scheme }) => (
+                "UNSECURED_TRANSPORT",
+                format!("Clear images would leave unencrypted by the element {element} ({scheme})."),
+                format!("Des images en clair partiraient sans chiffrement par l'élément {element} ({scheme})."),
+                "Use srt with a passphrase in its URI, or https.",
+                "Utilisez srt avec une passphrase dans l'URI, ou https.",
+                SECURITY,
+            ),
+            Late::PlainSource(Carrier { element, scheme }) => (
+                "UNSECURED_TRANSPORT",
+                format!("Images come unencrypted from the element {element} ({scheme})."),
+                format!("Les images arrivent sans chiffrement de l'élément {element} ({scheme})."),
+                "Set the camera to rtsps, or srt with a passphrase in its URI.",
+                "Réglez la caméra sur rtsps, ou srt avec une passphrase dans l'URI.",
+                SECURITY,
             ),
             Late::Joined(Join { element, from, sound: true }) => (
                 "SOUND",
@@ -212,6 +243,15 @@ mod tests {
             Late::Unmasked("leak".into()),
             Late::ImagesOut("leak".into()),
             Late::FileSink("copy".into()),
+            Late::NetworkSink("stream".into()),
+            Late::PlainSink(Carrier {
+                element: "stream".into(),
+                scheme: "udp".into(),
+            }),
+            Late::PlainSource(Carrier {
+                element: "camera".into(),
+                scheme: "rtsp".into(),
+            }),
             Late::Joined(Join {
                 element: "mux".into(),
                 from: "micro".into(),

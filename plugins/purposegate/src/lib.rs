@@ -13,8 +13,10 @@
 //! [`session`] is one run with its decision and its counts, [`sessions`] is what the gates of a process know of
 //! each other, [`media`] lets nothing but images in, [`footage`]
 //! knows when a frame was filmed, [`exit`] judges one frame at the exit, [`black`] paints what leaves in its
-//! place, [`paths`] makes sure that no branch leads around an exit gate and [`joins`] that none comes in from the side, [`proof`] holds the Merkle tree
-//! over what was let out, [`frames`] writes what its leaves are made of, and [`watch`] closes the gate when time runs out or runs back.
+//! place, [`paths`] makes sure that no branch leads around an exit gate and [`joins`] that none comes in from
+//! the side, [`transport`] knows by what networks images come and leave, [`proof`] holds the Merkle tree over
+//! what was let out, [`frames`] writes what its leaves are made of, and [`watch`] closes the gate when time
+//! runs out or runs back.
 #![forbid(unsafe_code)]
 
 pub mod black;
@@ -31,6 +33,7 @@ pub mod proof;
 mod purposegate;
 pub mod session;
 pub mod sessions;
+pub mod transport;
 pub mod watch;
 
 pub use purposegate::{DenyAction, Language, Message, PurposeGate, Sink, Stage};

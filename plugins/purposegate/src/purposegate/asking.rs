@@ -6,7 +6,7 @@ use std::time::Instant;
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 use jiff::Timestamp;
-use privacy_common::{AuditAnswer, AuditRequest, DetectorUse, Mask, PathNote, Purpose, SinkClass};
+use privacy_common::{AuditAnswer, AuditRequest, PathNote, Purpose};
 
 use super::{
     Message, Stage,
@@ -14,7 +14,6 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    joins,
     late::Late,
     media::NotImages,
     opening::{self, Opened, Refused},
@@ -190,7 +189,8 @@ impl PurposeGate {
         let purpose = opening::purpose_event(grant, &session.id);
         // Counts as a round: frames follow at once.
         session.rounds.due(Instant::now());
-        self.walk(&purpose).map_err(late)?;
+        self.walk(opened, &purpose).map_err(late)?;
+        self.warn_of_sources(opened);
         let answer = self.ask_register(&AuditRequest {
             session: session.id.clone(),
             purpose: purpose.purpose.clone(),
@@ -224,7 +224,7 @@ impl PurposeGate {
         opened: &Opened,
         purpose: &Purpose,
     ) -> Result<(), gst::FlowError> {
-        self.walk(purpose)
+        self.walk(opened, purpose)
             .map_err(|late| self.refuse_late(state, &late))?;
         // An end that is reached as foreseen is met at the frame, with the deny action.
         if opened.grant.still_holds(&opened.mandate, Timestamp::now())
@@ -233,47 +233,6 @@ impl PurposeGate {
             Ok(())
         } else {
             Err(self.refuse_late(state, &Late::Closed(Closed::Expired)))
-        }
-    }
-
-    /// Nothing may join the images that has passed no gate. Every way out must pass an exit gate when a mask
-    /// is due, or a counter when no image may leave, and what was declared for a display must not end up in
-    /// a file.
-    fn walk(&self, purpose: &Purpose) -> Result<(), Late> {
-        use SinkClass as To;
-        let display = matches!(
-            purpose.sink_class,
-            To::CsuDisplay | To::InternalSecured | To::InternalUnsecured
-        );
-        let counts_only = purpose.detector_use == DetectorUse::Statistics;
-        let is_entry = |element: &gst::Element| {
-            element
-                .downcast_ref::<super::PurposeGate>()
-                .is_some_and(|gate| gate.property::<Stage>("stage") == Stage::Entry)
-        };
-        if let Some(join) = joins::ungated_join(self.obj().src_pad(), is_entry, paths::is_counter) {
-            return Err(Late::Joined(join));
-        }
-        if display
-            && !counts_only
-            && let Some(sink) = paths::file_sink(self.obj().src_pad())
-        {
-            return Err(Late::FileSink(sink));
-        }
-        if purpose.required_mask == Mask::None && !counts_only {
-            return Ok(());
-        }
-        let is_exit = |element: &gst::Element| {
-            element
-                .downcast_ref::<super::PurposeGate>()
-                .is_some_and(|gate| gate.property::<Stage>("stage") == Stage::Exit)
-        };
-        let is_guard =
-            |element: &gst::Element| paths::is_counter(element) || !counts_only && is_exit(element);
-        match paths::unguarded_sink(self.obj().src_pad(), is_guard) {
-            None => Ok(()),
-            Some(sink) if counts_only => Err(Late::ImagesOut(sink)),
-            Some(sink) => Err(Late::Unmasked(sink)),
         }
     }
 }

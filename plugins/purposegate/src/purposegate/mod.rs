@@ -3,6 +3,7 @@ use gst::prelude::*;
 
 mod asking;
 mod imp;
+mod links;
 mod message;
 mod settings;
 
