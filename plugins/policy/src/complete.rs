@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    cases,
     decide::{Conditions, open_purpose, place_allowed},
     documents,
     mandate::{Form, VERSION},
@@ -11,7 +12,7 @@ use crate::{
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules},
     time,
-    vocabulary::{DetectorUse, SinkClass},
+    vocabulary::{DetectorUse, Field, PlaceType, SinkClass},
 };
 
 pub(crate) const DAY_S: i64 = 86_400;
@@ -24,19 +25,42 @@ pub(crate) fn complete(
 ) -> Result<(), Refusal> {
     let rules = conditions.rules;
     let purpose = open_purpose(rules, &form.purpose_id, now)?;
+    // Whoever is refused for what a form says is told what going on regardless would risk.
+    content(conditions, purpose, form, now).map_err(|refusal| refusal.with_risk(purpose))
+}
+
+fn content(
+    conditions: &Conditions<'_>,
+    purpose: &Purpose,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let rules = conditions.rules;
     identity(rules, form)?;
     dates(purpose, form, now)?;
-    for field in &purpose.required {
-        if !form.has(*field) {
+    people::municipal_initiative(rules, purpose, form, "")?;
+    let on_road = form
+        .cameras
+        .iter()
+        .any(|c| c.place_type == PlaceType::PublicRoad);
+    let also: &[Field] = if on_road {
+        &purpose.required_on_public_road
+    } else {
+        &[]
+    };
+    for field in purpose.required.iter().chain(also) {
+        if !form.has(*field) && !cases::waived(purpose, form, *field) {
             return Err(missing(field.word(), &form.purpose_id));
         }
     }
+    cases::commitment(rules, purpose, form)?;
     lists(purpose, form)?;
-    choices(purpose, form)?;
+    choices(rules, purpose, form)?;
     documents::documents(rules, purpose, form, now)?;
-    documents::anonymisation(purpose, form)?;
+    documents::anonymisation(rules, purpose, form)?;
     documents::publication(conditions, purpose, form, now)?;
     documents::requisition(purpose, form, now)?;
+    cases::cases(rules, purpose, form, now)?;
     if purpose.detector_use == DetectorUse::Statistics {
         documents::statistics(rules, purpose, form)?;
     }
@@ -100,11 +124,8 @@ fn identity(rules: &Rules, form: &Form) -> Result<(), Refusal> {
         }
     }
     let motif = form.motif.trim();
-    let empty_words = [
-        "test", "essai", "todo", "divers", "autre", "n/a", "motif", "raison", "reason",
-    ];
     if motif.chars().count() < rules.min_motif_chars
-        || empty_words.contains(&motif.to_lowercase().as_str())
+        || rules.empty_motifs.contains(&motif.to_lowercase())
     {
         let n = rules.min_motif_chars;
         return Err(bad_field(
@@ -126,18 +147,24 @@ fn dates(purpose: &Purpose, form: &Form, now: Timestamp) -> Result<(), Refusal> 
             "il doit être postérieur à valid_from",
         ));
     }
-    let days = purpose.max_duration_days;
-    // One day more than the maximum, since a last day counts in full, and clocks change.
-    if form.valid_to.as_second() - form.valid_from.as_second() > i64::from(days + 1) * DAY_S {
+    let days = i64::from(purpose.max_duration_days);
+    let longest = purpose.max_duration_s.map_or(days * DAY_S, i64::from);
+    let (long_en, long_fr) = if purpose.max_duration_s.is_some() {
+        let hours = longest / 3600;
+        (format!("{hours} hours"), format!("{hours} heures"))
+    } else {
+        (format!("{days} days"), format!("{days} jours"))
+    };
+    if time::elapsed_s(form.valid_from, form.valid_to) > longest {
         return Err(refuse(
             "MANDATE_TOO_LONG",
             (
                 format!(
-                    "A mandate for {} may run {days} days at most.",
+                    "A mandate for {} may run {long_en} at most.",
                     form.purpose_id
                 ),
                 format!(
-                    "Un mandat pour {} ne peut excéder {days} jours.",
+                    "Un mandat pour {} ne peut excéder {long_fr}.",
                     form.purpose_id
                 ),
             ),
@@ -220,6 +247,13 @@ fn lists(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
                 "CSI L.251-2",
             ));
         }
+        if form.cameras.iter().filter(|c| c.id == camera.id).count() > 1 {
+            return Err(bad_field(
+                "cameras.id",
+                format!("\"{}\" stands twice", camera.id),
+                format!("« {} » figure deux fois", camera.id),
+            ));
+        }
         if camera.insee_code.trim().is_empty() {
             return Err(missing("cameras.insee_code", &form.purpose_id));
         }
@@ -228,6 +262,19 @@ fn lists(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
         let h = &operator.habilitation;
         if operator.id.trim().is_empty() || operator.id.contains('*') {
             return Err(missing("operators.id", &form.purpose_id));
+        }
+        if form
+            .operators
+            .iter()
+            .filter(|o| o.id == operator.id)
+            .count()
+            > 1
+        {
+            return Err(bad_field(
+                "operators.id",
+                format!("\"{}\" stands twice", operator.id),
+                format!("« {} » figure deux fois", operator.id),
+            ));
         }
         if h.act_ref.trim().is_empty() || h.authority.trim().is_empty() {
             return Err(missing("operators.habilitation", &form.purpose_id));
@@ -268,7 +315,7 @@ fn lists(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
 }
 
 /// Fields that must hold one of the words that the purpose lists.
-fn choices(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
+fn choices(rules: &Rules, purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
     let one_of = |field: &str, value: Option<&str>, allowed: &[String]| {
         let Some(value) = value else { return Ok(()) };
         if allowed.is_empty() || allowed.iter().any(|a| a == value) {
@@ -298,6 +345,21 @@ fn choices(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
         form.recipient.as_ref().map(|r| r.capacity.as_str()),
         &purpose.recipient_capacities,
     )?;
+    one_of(
+        "requisition.legal_article",
+        form.requisition.as_ref().map(|r| r.legal_article.as_str()),
+        &purpose.requisition_articles,
+    )?;
+    if controller.is_some_and(|c| {
+        let digits = c.siren.bytes().filter(u8::is_ascii_digit).count();
+        digits != 9 || !c.siren.bytes().all(|b| b.is_ascii_digit() || b == b' ')
+    }) {
+        return Err(bad_field(
+            "controller.siren",
+            "a SIREN has 9 digits",
+            "un SIREN compte 9 chiffres",
+        ));
+    }
     if form
         .csi_ground
         .is_some_and(|ground| !(1..=11).contains(&ground))
@@ -310,7 +372,7 @@ fn choices(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
     }
     // RGPD 6(1)(f) is closed to public authorities in their tasks (RGPD 6(1), last paragraph).
     if form.legal_basis.as_deref() == Some("rgpd_6_1_f")
-        && controller.is_some_and(|c| c.kind != "gestionnaire_prive")
+        && controller.is_some_and(|c| !rules.private_controllers.contains(&c.kind))
     {
         return Err(bad_field(
             "legal_basis",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The decision: rules, mandate and request in, a grant or a refusal out.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use crate::{
     calendar::Calendar,
@@ -12,7 +12,7 @@ use crate::{
     people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     revocation::Revocations,
-    rules::{Purpose, Rules, Status},
+    rules::{Purpose, Rules},
     time,
     vocabulary::{DetectorUse, Mask, Mode, PlaceType, SinkClass},
 };
@@ -134,6 +134,7 @@ pub fn decide(
         .revocations
         .check(mandate, request.purpose, request.camera, request.now)?;
     in_date(form, request.now)?;
+    people::municipal_initiative(rules, purpose, form, request.operator)?;
     complete::complete(conditions, form, request.now)?;
     let camera = people::camera(form, purpose, request.camera)?;
     let operator = people::operator(form, purpose, request.operator, camera, request.now)?;
@@ -206,26 +207,49 @@ pub(crate) fn open_purpose<'r>(
             "RGPD art. 5(1)(b)",
         ));
     };
-    if purpose.status != Status::Allowed {
-        return Err(Refusal::of_purpose(purpose));
-    }
+    // The dates first: a regime that ended has ended for those too for whom it was never open.
     let today = time::day_of(now);
-    if purpose.valid_to.is_some_and(|end| today > end)
-        || purpose.valid_from.is_some_and(|start| today < start)
-    {
-        let range = |day: Option<jiff::civil::Date>| day.map_or("…".into(), |d| d.to_string());
-        let (from, to) = (range(purpose.valid_from), range(purpose.valid_to));
+    let ended = purpose.valid_to.filter(|end| today > *end);
+    if let Some(end) = ended {
+        return Err(expired_regime(rules, end));
+    }
+    if let Some(start) = purpose.valid_from.filter(|start| today < *start) {
         return Err(refuse(
-            "EXPIRED_REGIME",
+            "REGIME_NOT_YET",
             (
-                format!("The legal regime of {id} runs from {from} to {to}."),
-                format!("Le régime juridique de {id} va du {from} au {to}."),
+                format!("The legal regime of {id} begins on {start}."),
+                format!("Le régime juridique de {id} commence le {start}."),
             ),
             ("", ""),
             &purpose.legal_refs.join(" ; "),
         ));
     }
+    if !purpose.is_open() {
+        return Err(Refusal::of_purpose(purpose));
+    }
     Ok(purpose)
+}
+
+/// The refusal of a purpose whose regime ended on `end`, in the words of the rules.
+fn expired_regime(rules: &Rules, end: Date) -> Refusal {
+    let default = (
+        "The legal regime cited ended on {date}.",
+        "Le régime juridique invoqué a pris fin le {date}.",
+    );
+    let known = rules.purpose("refused.expired_regime");
+    let text = |t: Option<&String>, default: &str| {
+        t.map_or(default, String::as_str)
+            .replace("{date}", &end.to_string())
+    };
+    refuse(
+        "EXPIRED_REGIME",
+        (
+            text(known.and_then(|p| p.message_en.as_ref()), default.0),
+            text(known.and_then(|p| p.message_fr.as_ref()), default.1),
+        ),
+        ("", ""),
+        &known.map_or_else(String::new, |p| p.legal_refs.join(" ; ")),
+    )
 }
 
 fn in_date(form: &Form, now: Timestamp) -> Result<(), Refusal> {

@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 
 use crate::{
+    cases,
     complete::{DAY_S, bad_field, missing},
-    decide::Conditions,
-    mandate::{Audience, Beneficiary, Footage, Form},
+    decide::{self, Conditions},
+    mandate::{Audience, Beneficiary, Consents, Footage, Form},
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules},
     time,
@@ -100,10 +101,14 @@ pub(crate) fn documents(
         ));
     }
     if purpose.required.contains(&Field::PublicNotice)
-        && !form
-            .public_notice
-            .as_ref()
-            .is_some_and(|n| n.mentions.contains(id) && n.posted_on <= today)
+        && !form.public_notice.as_ref().is_some_and(|n| {
+            let announced = if purpose.notice_for.is_empty() {
+                n.mentions.contains(id)
+            } else {
+                n.mentions.iter().any(|m| purpose.notice_for.contains(m))
+            };
+            announced && n.posted_on <= today
+        })
     {
         return Err(refuse(
             "NOTICE_NOT_COVERING",
@@ -117,6 +122,9 @@ pub(crate) fn documents(
             ),
             "CSI R.253-6 I ; RGPD art. 13",
         ));
+    }
+    if purpose.required.contains(&Field::PublicNotice) {
+        cases::notice_content(rules, form)?;
     }
     if form
         .compliance_commitment
@@ -132,8 +140,13 @@ pub(crate) fn documents(
     Ok(())
 }
 
-pub(crate) fn anonymisation(purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
+pub(crate) fn anonymisation(rules: &Rules, purpose: &Purpose, form: &Form) -> Result<(), Refusal> {
     if form.anonymisation < purpose.required_mask && purpose.video_out {
+        if purpose.election_sensitive
+            && let Some(clear) = rules.purpose("refused.clear_publication")
+        {
+            return Err(Refusal::of_purpose(clear));
+        }
         return Err(refuse(
             "MASK_TOO_WEAK",
             (
@@ -150,9 +163,9 @@ pub(crate) fn anonymisation(purpose: &Purpose, form: &Form) -> Result<(), Refusa
             "RGPD art. 25",
         ));
     }
-    if form.anonymisation == Mask::None
+    if decide::required_mask(purpose, form) == Mask::None
         && purpose.video_out
-        && form.audience.is_some_and(|a| a != Audience::Habilitated)
+        && form.audience != Some(Audience::Habilitated)
     {
         return Err(refuse(
             "THIRD_PARTY_VIEWING",
@@ -189,6 +202,16 @@ pub(crate) fn publication(
             .purpose("refused.electoral_promotion")
             .map(Refusal::of_purpose)
             .unwrap_or_else(|| bad_field("beneficiary_type", "electoral use", "usage électoral")));
+    }
+    for consent in match &form.consents {
+        Some(Consents::Given(given)) => given.as_slice(),
+        Some(Consents::None(_)) | None => &[],
+    } {
+        cases::sha256("consents.digest", &consent.digest)?;
+        cases::not_in_future("consents.date", consent.date, now)?;
+    }
+    if let Some(declaration) = &form.declaration_non_electoral {
+        cases::not_in_future("declaration_non_electoral.date", declaration.date, now)?;
     }
     let calendar = conditions.calendar;
     if purpose.election_sensitive && !calendar.covers(now) {

@@ -11,7 +11,7 @@ use crate::{
     revocation::Revocations,
     rules::{Purpose, Rules},
     time,
-    vocabulary::{DetectorUse, Field, Mask, MaskMethod, Mode, Operation, SinkClass},
+    vocabulary::{DetectorUse, Mask, MaskMethod, Mode, Operation, SinkClass},
 };
 
 /// A granted request: everything that the elements and the register need to know of it.
@@ -195,7 +195,7 @@ impl Grant {
             ),
             revocation_ids: mandate.revocation_ids.clone(),
             // A requisition asks for one extraction.
-            single_use: purpose.required.contains(&Field::Requisition),
+            single_use: purpose.single_use,
             flow: flow_limits(rules, purpose, form, camera),
             notices: notices(conditions, form, request.now),
             modes: purpose.modes.clone(),

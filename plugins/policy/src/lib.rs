@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calendar;
+mod cases;
 mod complete;
 mod decide;
 mod documents;

@@ -4,11 +4,13 @@
 use jiff::Timestamp;
 
 use crate::{
+    complete::missing,
     decide::place_allowed,
     mandate::{Camera, Form, Operator},
     refusal::{Refusal, local, refuse},
-    rules::Purpose,
+    rules::{Purpose, Rules},
     time,
+    vocabulary::{Capacity, Field},
 };
 
 /// The camera of a request, if the mandate names it.
@@ -35,6 +37,28 @@ pub(crate) fn camera<'f>(
                 "CSI R.252-3 3°",
             )
         })
+}
+
+/// Municipal police act on a requisition and never on their own initiative: of all that such a mandate lacks, this
+/// is what to say.
+pub(crate) fn municipal_initiative(
+    rules: &Rules,
+    purpose: &Purpose,
+    form: &Form,
+    operator: &str,
+) -> Result<(), Refusal> {
+    let municipal = |o: &Operator| o.capacity == Capacity::PoliceMunicipale;
+    let acting = match form.operators.iter().find(|o| o.id == operator) {
+        Some(operator) => municipal(operator),
+        None => !form.operators.is_empty() && form.operators.iter().all(municipal),
+    };
+    if !acting || !purpose.required.contains(&Field::Requisition) || form.requisition.is_some() {
+        return Ok(());
+    }
+    Err(rules
+        .purpose("refused.municipal_initiative")
+        .map(Refusal::of_purpose)
+        .unwrap_or_else(|| missing("requisition", &form.purpose_id)))
 }
 
 /// The operator of a request, if designated, in date, trained and competent for the camera.

@@ -216,15 +216,35 @@ impl Purpose {
             !self.one_clear || !leaves_unprotected,
             "one_clear: images of one clear person may not go to the public or to an unsecured network, so sink_classes must name neither",
         )?;
+        need(
+            !self.enabled || self.status == Status::Restricted,
+            "enabled is for restricted purposes; the others are open or refused by their status",
+        )?;
+        let decided = |by: &Option<String>| by.as_ref().is_some_and(|by| !by.trim().is_empty());
+        need(
+            !self.enabled || decided(&self.enabled_by) && self.enabled_on.is_some(),
+            "enabled = true opens a restricted purpose: enabled_by says who decided it, enabled_on when",
+        )?;
+        need(
+            self.status == Status::Restricted
+                || self.detector_use != DetectorUse::Search && !id.starts_with("experiment."),
+            "a search and an experiment are restricted; detector_use \"search\" is not available in an allowed purpose",
+        )?;
         if self.status != Status::Allowed {
             need(
                 self.code.as_ref().is_some_and(|c| !c.is_empty()),
                 "a refused or restricted purpose names the code of its refusal",
             )?;
-            return need(
+            need(
                 self.message_en.is_some() && self.message_fr.is_some(),
                 "a refused or restricted purpose says why, in message_en and message_fr",
-            );
+            )?;
+        }
+        // A restricted purpose that a site may open is checked before anybody opens it.
+        if self.status == Status::Refused
+            || self.status == Status::Restricted && !self.enabled && self.capacities.is_empty()
+        {
+            return Ok(());
         }
         need(
             !self.capacities.is_empty(),
@@ -246,8 +266,8 @@ impl Purpose {
         need(!self.legal_bases.is_empty(), "legal_bases is empty")?;
         need(!self.legal_refs.is_empty(), "legal_refs is empty")?;
         need(
-            self.max_duration_days > 0,
-            "max_duration_days is missing or 0: no mandate is open-ended",
+            (self.max_duration_days > 0) != self.max_duration_s.is_some_and(|s| s > 0),
+            "either max_duration_days or max_duration_s says how long a mandate may run: none is open-ended",
         )?;
         need(
             self.record_before_flow,
@@ -272,10 +292,6 @@ impl Purpose {
             "sink class \"file\" is an extraction and needs export = true",
         )?;
         need(
-            self.detector_use != DetectorUse::Search,
-            "detector_use \"search\" is not available in an allowed purpose",
-        )?;
-        need(
             self.detector_use != DetectorUse::Statistics || !self.video_out,
             "a purpose with detector_use \"statistics\" lets no image out (video_out = false)",
         )?;
@@ -283,7 +299,189 @@ impl Purpose {
             self.detector_use != DetectorUse::Statistics
                 || self.required.contains(&Field::Stats) && !self.detector_classes.is_empty(),
             "detector_use \"statistics\" needs the field stats and detector_classes",
-        )
+        )?;
+        self.check_law(id)
+    }
+
+    /// What the law says of every purpose, and of those of one family: a rules file cannot say otherwise.
+    fn check_law(&self, id: &str) -> Result<(), String> {
+        use Field as F;
+        let need = |ok: bool, message: &str| if ok { Ok(()) } else { Err(message.to_owned()) };
+        let family = |name: &str| id.starts_with(name);
+        let detects = |class: &str| self.detector_classes.iter().any(|c| c == class);
+        let require = |fields: &[Field], why: &str| match fields
+            .iter()
+            .find(|f| !self.required.contains(f))
+        {
+            None => Ok(()),
+            Some(field) => Err(format!("required lacks {field}: {why}")),
+        };
+        require(
+            &[
+                F::LegalBasis,
+                F::Regime,
+                F::Controller,
+                F::Dpo,
+                F::RightsContact,
+            ],
+            "every processing names its ground, who answers for it and where rights are exercised (RGPD 5(2), 6, 12, 37)",
+        )?;
+        if self.video_out {
+            require(&[F::Audience], "images are for somebody (CSI R.253-3)")?;
+        }
+        let judicial = family("judicial.");
+        if !judicial && !family("oversight.") {
+            require(&[F::PublicNotice], "the public is informed (CSI R.253-6 I)")?;
+        }
+        if self.detector_use != DetectorUse::None || family("vp.") {
+            require(
+                &[F::Dpia],
+                "systematic monitoring needs an impact assessment (RGPD 35)",
+            )?;
+        }
+        if self.modes == [Mode::Deferred] {
+            require(
+                &[F::OriginPurpose],
+                "recordings keep the purpose they were made for (RGPD 5(1)(b))",
+            )?;
+        }
+        let displays = [SinkClass::CsuDisplay, SinkClass::InternalSecured];
+        let seen_clear = self.video_out
+            && self.required_mask < Mask::PersonsVehicles
+            && self.sink_classes.iter().any(|s| displays.contains(s));
+        if seen_clear || self.one_clear && self.sink_classes.iter().any(|s| displays.contains(s)) {
+            require(
+                &[F::ViewingPlaces],
+                "clear images are seen in named places (CSI R.253-3)",
+            )?;
+        }
+        if self.export && self.video_out && self.required_mask == Mask::None || self.one_clear {
+            need(
+                self.second_person,
+                "second_person: a second person countersigns clear exports and the lifting of a mask",
+            )?;
+        }
+        need(
+            !self.capacities.contains(&Capacity::Commercant),
+            "capacities: a shopkeeper never views (CSI R.251-2)",
+        )?;
+        need(
+            self.place_types
+                .iter()
+                .all(|p| matches!(p, PlaceType::PublicRoad | PlaceType::PublicPlace)),
+            "place_types: these elements are for public roads and places open to the public (CSI L.251-2)",
+        )?;
+        need(
+            self.sink_classes.contains(&SinkClass::Store) == (self.operation == Operation::Collect),
+            "the sink class \"store\" and the operation \"collect\" are those of the recorder, and go together",
+        )?;
+        need(
+            (self.detector_use == DetectorUse::Statistics) == family("stats."),
+            "detector_use \"statistics\" is for purposes named stats.*, and they have no other (CNIL 2024)",
+        )?;
+        need(
+            !family("stats.") || self.modes == [Mode::Live],
+            "stats.* count live images only, in memory; modes = [\"live\"]",
+        )?;
+        need(
+            !detects("plate") || self.detector_use == DetectorUse::Mask,
+            "detector_classes: plates are found only to be masked (CSI L.233-1)",
+        )?;
+        need(
+            !detects("face") || self.detector_use == DetectorUse::Mask,
+            "detector_classes: faces are found only to be masked (RGPD 9)",
+        )?;
+        if self.detector_use == DetectorUse::Search {
+            need(
+                judicial && self.modes == [Mode::Deferred],
+                "detector_use \"search\" is judicial, and on recordings only (CNIL 2024)",
+            )?;
+            require(
+                &[
+                    F::Requisition,
+                    F::Search,
+                    F::Necessity,
+                    F::Proportionality,
+                    F::Models,
+                ],
+                "a search is asked for, described and necessary (CPP 230-20; CNIL 2024)",
+            )?;
+        }
+        need(
+            !family("vp.") || self.detector_use <= DetectorUse::Mask,
+            "an authorisation of vidéoprotection never implies analysis: vp.* has detector_use \"none\" or \"mask\"",
+        )?;
+        if family("vp.") {
+            require(
+                &[F::CsiAuthorisation],
+                "vidéoprotection is authorised by the prefect (CSI L.252-1)",
+            )?;
+            need(
+                !self.commitment_types.is_empty(),
+                "commitment_types: public controllers commit to the CNIL before the first use (CSI R.253-7)",
+            )?;
+        }
+        if judicial || family("procedure.") || family("rights.") {
+            need(
+                self.modes == [Mode::Deferred],
+                "judicial.*, procedure.* and rights.* are for recordings; modes = [\"deferred\"]",
+            )?;
+        }
+        if judicial {
+            require(
+                &[F::Requisition],
+                "judicial.* serves one requisition (CPP 60-1, 77-1-1, 99-3)",
+            )?;
+            need(
+                !self.requisition_articles.is_empty(),
+                "requisition_articles is empty; name the articles that a requisition can rest on",
+            )?;
+        }
+        if family("procedure.") || family("rights.") || family("oversight.") {
+            require(
+                &[F::Procedure],
+                "images are seen in a procedure of the law (CSI R.253-3 III)",
+            )?;
+            need(
+                !self.procedure_types.is_empty(),
+                "procedure_types is empty; name the procedures of the law",
+            )?;
+        }
+        if family("comm.") {
+            need(
+                self.video_out && self.required_mask >= Mask::PersonsVehicles,
+                "comm.* publishes nothing clear: required_mask \"persons+vehicles\" or \"frame\" (RGPD 25)",
+            )?;
+            need(
+                self.election_sensitive,
+                "election_sensitive: comm.* follows the election calendar (C. élect. L.52-1)",
+            )?;
+            require(
+                &[
+                    F::CsiAuthorisation,
+                    F::RopaRef,
+                    F::Recipient,
+                    F::Channel,
+                    F::ItemRef,
+                    F::Approver,
+                    F::Consents,
+                    F::DeclarationNonElectoral,
+                    F::BeneficiaryType,
+                    F::Promotional,
+                ],
+                "a publication is approved, consented to and not electoral (C. civ. 9; C. élect. L.52-8)",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether the purpose opens to anybody at all, dates aside.
+    pub fn is_open(&self) -> bool {
+        match self.status {
+            Status::Allowed => true,
+            Status::Restricted => self.enabled,
+            Status::Refused => false,
+        }
     }
 }
 

@@ -59,9 +59,24 @@ impl Refusal {
         }
     }
 
+    /// The same refusal, with what whoever goes on regardless would risk (Penal Code).
+    pub(crate) fn with_risk(mut self, purpose: &Purpose) -> Self {
+        for (message, risk) in [
+            (&mut self.0.message_en, &purpose.risk_en),
+            (&mut self.0.message_fr, &purpose.risk_fr),
+        ] {
+            if let Some(risk) = risk {
+                message.push(' ');
+                message.push_str(risk);
+            }
+        }
+        self
+    }
+
     /// The refusal that a refused or restricted purpose always meets.
     pub(crate) fn of_purpose(purpose: &Purpose) -> Self {
-        let text = |t: &Option<String>| t.clone().unwrap_or_default();
+        // A purpose can be refused by name on any day, so where its text names a day there is none to tell.
+        let text = |t: &Option<String>| t.clone().unwrap_or_default().replace("{date}", "…");
         Self(Box::new(RefusalText {
             // The rules were checked on load: such a purpose has a code and both messages.
             code: purpose

@@ -29,6 +29,22 @@ pub fn day_of(instant: Timestamp) -> civil::Date {
     instant.to_zoned(paris()).date()
 }
 
+/// Seconds from one instant to another, as the shorter of what a stopwatch and what the clocks in Paris say: a day is
+/// a day, although one has 25 hours.
+pub(crate) fn elapsed_s(from: Timestamp, to: Timestamp) -> i64 {
+    let stopwatch = to.as_second().saturating_sub(from.as_second());
+    let clock = |instant: Timestamp| instant.to_zoned(paris()).datetime();
+    let clocks = clock(from).until(clock(to)).ok().and_then(|span| {
+        span.total(jiff::SpanTotal::from(jiff::Unit::Second).days_are_24_hours())
+            .ok()
+    });
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole seconds of at most twenty thousand years"
+    )]
+    clocks.map_or(stopwatch, |seconds| stopwatch.min(seconds as i64))
+}
+
 /// Reads a TOML date, date-time or string as the first instant it names.
 pub fn from<'de, D: Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error> {
     read(d, start_of)

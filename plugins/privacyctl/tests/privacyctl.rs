@@ -22,8 +22,16 @@ impl Desk {
         };
         let made = desk.run(&["key", "new", "--out", &desk.path("city")]);
         assert_eq!(made.status.code(), Some(0), "{made:?}");
+        let today = Zoned::now().in_tz("Europe/Paris").unwrap().date();
         let rules = privacy_policy::rules::BUILTIN
-            .replace("review_by = 2027-11-21", "review_by = 2200-01-01");
+            .replace(
+                "verified_on = 2026-11-21",
+                &format!("verified_on = {today}"),
+            )
+            .replace(
+                "review_by = 2027-11-21",
+                &format!("review_by = {}", today + 365.days()),
+            );
         fs::write(desk.path("rules.toml"), rules).unwrap();
         desk
     }
@@ -55,6 +63,8 @@ impl Desk {
             .replace("2026-11-20", &(today - 1.day()).to_string())
             .replace("2026-11-19", &(today - 2.days()).to_string())
             .replace("2026-11-17", &(today - 4.days()).to_string())
+            .replace("2026-11-21T", &format!("{today}T"))
+            .replace("2026-11-02", &(today - 20.days()).to_string())
             .replace("2026-03-02", &(today - 99.days()).to_string())
             .replace("2026-02-10", &(today - 99.days()).to_string())
             .replace("2026-02-01", &(today - 99.days()).to_string())
@@ -160,7 +170,14 @@ fn every_purpose_goes_from_form_to_decision() {
         ("comm.public_publication", "file", "--deferred"),
         ("stats.traffic_counts", "file", "--live"),
         ("judicial.requisition_extract", "file", "--deferred"),
+        ("stats.occupancy_study", "public", "--live"),
+        ("training.operator", "internal-secured", "--deferred"),
+        ("vp.live_view.masked", "internal-unsecured", "--live"),
+        ("vp.live_view.public_place", "csu-display", "--live"),
         ("vp.live_view.public_road", "csu-display", "--live"),
+        ("vp.live_view.shop_frontage", "csu-display", "--live"),
+        ("vp.live_view.terrorism", "csu-display", "--live"),
+        ("vp.recording", "store", "--live"),
     ] {
         let mandate = desk.sign(purpose);
         let ask = |sink: &str, more: &[&str]| {
@@ -188,7 +205,9 @@ fn every_purpose_goes_from_form_to_decision() {
         let refused = ask(sink, &[other]);
         assert_eq!(refused.status.code(), Some(1));
         assert!(err(&refused).contains("_SOURCE"), "{}", err(&refused));
-        let late = ask(sink, &["--at", "2150-01-01T00:00:00Z"]);
+        let today = Zoned::now().in_tz("Europe/Paris").unwrap().date();
+        let late = format!("{}T12:00:00Z", today + 40.days());
+        let late = ask(sink, &["--at", &late]);
         assert_eq!(late.status.code(), Some(1));
         assert!(err(&late).contains("EXPIRED_MANDATE"), "{}", err(&late));
         assert_eq!(ask("undeclared", &[source]).status.code(), Some(1));
@@ -295,7 +314,7 @@ fn an_incomplete_form_is_not_signed() {
         (
             "anonymisation = \"persons+vehicles\"",
             "anonymisation = \"none\"",
-            "MASK_TOO_WEAK",
+            "CLEAR_PUBLICATION",
         ),
         ("id = \"cam-12\"", "id = \"*\"", "CAMERA_WILDCARD"),
         (
@@ -413,7 +432,7 @@ fn rules_are_listed_and_a_bad_file_is_placed() {
     let strict = desk.path("strict.toml");
     let destinations = "sink_classes = [\"file\", \"public\"]";
     assert!(builtin.contains(destinations));
-    let demand = "sink_classes = [\"file\"]\nmask_method = \"solid\"\none_clear = true";
+    let demand = "sink_classes = [\"file\"]\nmask_method = \"solid\"\none_clear = true\nsecond_person = true";
     fs::write(&strict, builtin.replacen(destinations, demand, 1)).unwrap();
     for (language, solid, clear) in [
         (

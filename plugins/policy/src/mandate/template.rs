@@ -17,13 +17,32 @@ pub fn template(
     mandate_id: &str,
     today: jiff::civil::Date,
 ) -> String {
-    let needs = |field| purpose.required.contains(&field);
+    let needs = |field| match field {
+        // Public controllers need it; a private one takes it out.
+        Field::ComplianceCommitment => {
+            purpose.required.contains(&field) || !purpose.commitment_types.is_empty()
+        }
+        _ => purpose.required.contains(&field) || purpose.required_on_public_road.contains(&field),
+    };
     let words = |list: Vec<&str>| list.join(" | ");
     let strings = |list: &[String]| words(list.iter().map(String::as_str).collect());
     let sinks = words(purpose.sink_classes.iter().map(|c| c.word()).collect());
     let capacities = words(purpose.capacities.iter().map(|c| c.word()).collect());
     let places = words(purpose.place_types.iter().map(|c| c.word()).collect());
-    let days = purpose.max_duration_days;
+    let (long_en, long_fr) = match purpose.max_duration_s {
+        Some(s) => (
+            format!("{} hours", s / 3600),
+            format!("{} heures", s / 3600),
+        ),
+        None => {
+            let days = purpose.max_duration_days;
+            (format!("{days} days"), format!("{days} jours"))
+        }
+    };
+    let (begin, end) = match purpose.max_duration_s {
+        Some(_) => (format!("{today}T08:00:00"), format!("{today}T16:00:00")),
+        None => (today.to_string(), today.to_string()),
+    };
     let mut out = format!(
         "# {label_en} / {label_fr}\n\
          # {refs}\n\
@@ -36,9 +55,9 @@ pub fn template(
          purpose_id = \"{id}\"\n\
          # Why, in a sentence; it goes into the register. / Le motif en une phrase, repris dans le registre.\n\
          motif = \"<motif>\"\n\
-         # {days} days at most. / {days} jours au plus.\n\
-         valid_from = \"<{today}>\"\n\
-         valid_to = \"<{today}>\"\n\
+         # {long_en} at most. / {long_fr} au plus.\n\
+         valid_from = \"<{begin}>\"\n\
+         valid_to = \"<{end}>\"\n\
          issued_by = \"<autorité / authority>\"\n\
          issued_at = {today}\n\
          # Any of / Au choix : {sinks}\n\
@@ -52,6 +71,12 @@ pub fn template(
         first_sink = purpose.sink_classes.first().map_or("", |c| c.word()),
         mask = purpose.required_mask,
     );
+    if purpose.second_person {
+        out.push_str(
+            "# A second person countersigns after the signature: privacyctl mandate countersign. \
+             / Une seconde personne contresigne ensuite.\n",
+        );
+    }
     let line = |out: &mut String, field: Field, comment: &str, text: &str| {
         if needs(field) {
             out.push_str(&format!("# {comment}\n{text}\n"));
@@ -149,6 +174,56 @@ pub fn template(
          / Met-elle en valeur les réalisations de la collectivité ?",
         "promotional = \"<false>\"",
     );
+    let origins: Vec<String> = rules
+        .reuse
+        .iter()
+        .filter(|(_, targets)| targets.iter().any(|t| t == id))
+        .map(|(origin, _)| origin.clone())
+        .collect();
+    line(
+        &mut out,
+        Field::OriginPurpose,
+        &format!(
+            "What the images were recorded for. / Finalité d'origine des images : {}",
+            strings(&origins)
+        ),
+        &format!(
+            "origin_purpose = \"<{}>\"",
+            origins.first().map_or("", String::as_str)
+        ),
+    );
+    line(
+        &mut out,
+        Field::IncidentRef,
+        "The incident that is looked into. / L'incident concerné.",
+        "incident_ref = \"<référence / reference>\"",
+    );
+    line(
+        &mut out,
+        Field::RetentionDays,
+        "Days that recordings are kept (a number), never more than authorised. / Jours de conservation (un nombre).",
+        "retention_days = \"<15>\"",
+    );
+    line(
+        &mut out,
+        Field::StrictCaseRef,
+        "The narrowly framed case. / Le cas strictement encadré.",
+        "strict_case_ref = \"<délibération / decision>\"",
+    );
+    if needs(Field::Requisition) || needs(Field::Procedure) {
+        out.push_str(
+            "# Only for the copy kept for a case beyond the retention of recordings. / Copie conservée pour une affaire.\n\
+             # case_copy_ref = \"…\"\n",
+        );
+    }
+    line(
+        &mut out,
+        Field::Models,
+        "SHA-256 of the detection models that were approved. / Modèles de détection approuvés.",
+        &format!(
+            "models = [{{ sha256 = \"<SHA-256>\", approved_by = \"<fonction / role>\", approved_on = \"<{today}>\" }}]"
+        ),
+    );
     if purpose.detector_use == DetectorUse::Statistics {
         out.push_str(
             "# Only for published test footage that is not vidéoprotection. / Uniquement pour un clip de test publié.\n\
@@ -158,7 +233,10 @@ pub fn template(
     out.push_str(&format!(
         "\n# One table per camera; no wildcard. / Une table par caméra ; pas de joker.\n\
          [[cameras]]\nid = \"<cam-01>\"\ninsee_code = \"<38185>\"\n\
-         # {places}\nplace_type = \"<{first_place}>\"\n\n\
+         # {places}\nplace_type = \"<{first_place}>\"\n\
+         # mobility = \"fixed\" | \"mobile\"\n\
+         # SHA-256 of the privacy zones, or \"none\" where no dwelling is in view (CSI L.251-3). / Zones de masquage.\n\
+         # privacy_zones_digest = \"…\"\n\n\
          # One table per operator, by pseudonym. / Une table par opérateur, par pseudonyme.\n\
          [[operators]]\nid = \"<a-0001>\"\n# {capacities}\ncapacity = \"<{first_capacity}>\"\n\
          # INSEE codes whose images this person may see. / Codes INSEE de compétence.\n\
@@ -183,7 +261,7 @@ pub fn template(
         Field::Controller,
         &format!(
             "# Controller / Responsable de traitement. type: {}\n\
-             [controller]\nname = \"<nom / name>\"\ntype = \"<type>\"\nsiren = \"<SIREN>\"\ncontact = \"<contact>\"",
+             [controller]\nname = \"<nom / name>\"\ntype = \"<type>\"\nsiren = \"<000000000>\"\ncontact = \"<contact>\"",
             strings(&purpose.controllers)
         ),
     );
@@ -208,7 +286,14 @@ pub fn template(
         Field::PublicNotice,
         &format!(
             "# Public notice (CSI R.253-6 I); it mentions this very purpose. / Information du public, pour cette finalité.\n\
-             [public_notice]\nsign_ids = [\"<panneau / sign>\"]\nposted_on = \"<{today}>\"\nmentions = [\"<{id}>\"]"
+             [public_notice]\nsign_ids = [\"<panneau / sign>\"]\nposted_on = \"<{today}>\"\nmentions = [\"<{mention}>\"]\n\
+             content_version = \"<version>\"\ncontent = [\"<pictogram>\", \"<controller>\", \"<purposes>\", \"<rights>\"]",
+            mention = purpose
+                .notice_for
+                .iter()
+                .find(|n| *n != id)
+                .filter(|_| !purpose.notice_for.iter().any(|n| n == id))
+                .map_or(id, String::as_str),
         ),
     );
     table(
@@ -224,7 +309,11 @@ pub fn template(
         Field::ComplianceCommitment,
         &format!(
             "# Commitment sent to the CNIL before the first use (CSI R.253-7). / Engagement de conformité.\n\
-             [compliance_commitment]\ntype = \"R253-7\"\ncnil_ref = \"<référence / reference>\"\nsent_on = \"<{today}>\""
+             [compliance_commitment]\ntype = \"{kind}\"\ncnil_ref = \"<référence / reference>\"\nsent_on = \"<{today}>\"",
+            kind = purpose
+                .commitment_types
+                .first()
+                .map_or("R253-7", String::as_str),
         ),
     );
     table(
@@ -253,11 +342,71 @@ pub fn template(
         Field::Requisition,
         &format!(
             "# The one requisition: its cameras, its time. / La réquisition, une seule : ses caméras, sa période.\n\
-             # authority_type: police_judiciaire | autorite_judiciaire\n\
+             # authority_type: police_judiciaire | autorite_judiciaire; legal_article: {articles}\n\
              [requisition]\nauthority_type = \"<police_judiciaire>\"\nofficer = \"<service et matricule / service and number>\"\n\
              ref = \"<PV n°>\"\ndate = \"<{today}>\"\nlegal_article = \"<CPP 60-1>\"\ncameras = [\"<cam-01>\"]\n\
-             from = \"<{today}T18:00:00>\"\nto = \"<{today}T19:00:00>\"\nobject = \"<objet / object>\""
+             from = \"<{today}T18:00:00>\"\nto = \"<{today}T19:00:00>\"\nobject = \"<objet / object>\"\ncase_ref = \"<affaire / case>\"",
+            articles = strings(&purpose.requisition_articles),
         ),
+    );
+    table(
+        &mut out,
+        Field::Procedure,
+        &format!(
+            "# The procedure / La procédure. type: {}\n\
+             [procedure]\ntype = \"<{}>\"\nref = \"<référence / reference>\"\nauthority = \"<autorité / authority>\"",
+            strings(&purpose.procedure_types),
+            purpose.procedure_types.first().map_or("", String::as_str),
+        ),
+    );
+    table(
+        &mut out,
+        Field::AccessRequest,
+        "# Request of the person filmed (CSI R.253-6 IV). decision: granted | refused / Demande d'accès.\n\
+         [access_request]\nref = \"<référence / reference>\"\ndecision = \"<granted>\"",
+    );
+    table(
+        &mut out,
+        Field::MagistrateAuthorisation,
+        &format!(
+            "# Decision of the magistrate for one case. basis: authorisation | flagrance / Décision du magistrat.\n\
+             [magistrate_authorisation]\nmagistrate = \"<magistrat / magistrate>\"\ncourt = \"<tribunal / court>\"\n\
+             case_ref = \"<affaire / case>\"\ndate = \"<{today}>\"\nbasis = \"<authorisation>\"\n\
+             # prosecutor_informed = true"
+        ),
+    );
+    table(
+        &mut out,
+        Field::Search,
+        &format!(
+            "# What is looked for. / Objet de la recherche. classes: {}\n\
+             [search]\nclasses = [\"<car>\"]\ndescription = \"<description>\"",
+            strings(&purpose.detector_classes)
+        ),
+    );
+    table(
+        &mut out,
+        Field::Event,
+        &format!(
+            "# The event of the prefect's order, and the cameras in its perimeter. / L'événement et son périmètre.\n\
+             [event]\nname = \"<nom / name>\"\nkind = \"<sportif, récréatif, culturel>\"\nperimeter = [\"<cam-01>\"]\n\
+             order_ref = \"<arrêté / order>\"\nvalid_from = \"<{today}>\"\nvalid_to = \"<{today}>\""
+        ),
+    );
+    table(
+        &mut out,
+        Field::LegalReview,
+        &format!(
+            "# Legal review, needed where a public road is filmed. / Revue juridique, pour la voie publique.\n\
+             [legal_review]\nby = \"<fonction / role>\"\ndate = \"<{today}>\""
+        ),
+    );
+    table(
+        &mut out,
+        Field::Schedule,
+        "# Days and hours (Paris time); from 00:00:00 to 00:00:00 is the whole day. / Jours et heures.\n\
+         [[schedule.slot]]\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]\n\
+         from = \"<00:00:00>\"\nto = \"<00:00:00>\"",
     );
     let s = &rules.statistics;
     table(

@@ -53,7 +53,7 @@ impl Site {
             env!("CARGO_MANIFEST_DIR")
         );
         let mut form = Form::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let now = Timestamp::now();
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
         form.valid_from = now - SignedDuration::from_hours(1);
         form.valid_to = now + SignedDuration::from_hours(24);
         form

@@ -2,7 +2,7 @@
 //! What a month holds, counted. Nothing but numbers comes out of here: what an entry says stays behind.
 
 use jiff::{Timestamp, ToSpan as _, civil};
-use privacy_policy::{Rules, Status, time};
+use privacy_policy::{Rules, time};
 use privacy_register::{Operation, Phase, Record};
 
 use super::reasons::{self, REASONS};
@@ -92,9 +92,7 @@ impl Purpose {
 
 /// The purposes that the rules open: the rows of the report, whatever happened.
 pub fn purposes(rules: &Rules) -> Vec<Purpose> {
-    let open = rules
-        .purposes()
-        .filter(|(_, purpose)| purpose.status == Status::Allowed);
+    let open = rules.purposes().filter(|(_, purpose)| purpose.is_open());
     open.filter_map(|(id, purpose)| {
         Some(Purpose {
             id: id.to_owned(),

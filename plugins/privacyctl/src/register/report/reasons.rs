@@ -10,6 +10,16 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "détection d'évènements « anormaux »",
     ),
     (
+        "ACCESS_REFUSED",
+        "access refused to the person filmed",
+        "accès refusé à la personne filmée",
+    ),
+    (
+        "ALREADY_USED",
+        "a mandate for one use that was used already",
+        "mandat à usage unique déjà utilisé",
+    ),
+    (
         "AUDIENCE_PROFILING",
         "profiling of an audience",
         "profilage d'audience",
@@ -35,9 +45,29 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "date de l'enregistrement inutilisable",
     ),
     (
+        "BAD_MANDATE",
+        "the mandate is not readable",
+        "mandat illisible",
+    ),
+    (
+        "BAD_RULES",
+        "the rules of the site are unusable",
+        "règles du site inutilisables",
+    ),
+    (
+        "BAD_SIGNATURE",
+        "the mandate was altered, or signed by nobody known",
+        "mandat altéré ou signé par un inconnu",
+    ),
+    (
         "BIOMETRICS",
         "facial recognition or biometrics",
         "reconnaissance faciale ou biométrie",
+    ),
+    (
+        "CALENDAR_MISSING",
+        "no election calendar covers the day",
+        "aucun calendrier électoral ne couvre la date",
     ),
     (
         "CAMERA_WILDCARD",
@@ -90,6 +120,11 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "promotion électorale",
     ),
     (
+        "EXPERIMENT_DISABLED",
+        "an experiment that no law opens",
+        "expérimentation qu'aucune loi n'ouvre",
+    ),
+    (
         "EXPIRED_MANDATE",
         "the mandate has ended",
         "mandat arrivé à son terme",
@@ -120,9 +155,19 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "images en direct, là où seul le différé est permis",
     ),
     (
+        "MANDATE_GONE",
+        "the mandate was taken away while it was in use",
+        "mandat retiré pendant l'usage",
+    ),
+    (
         "MANDATE_NOT_YET_VALID",
         "the mandate has not begun",
         "mandat pas encore en vigueur",
+    ),
+    (
+        "MANDATE_REPLACED",
+        "the mandate was replaced by one that does not allow it",
+        "mandat remplacé par un autre qui ne le permet pas",
     ),
     (
         "MANDATE_TOO_LONG",
@@ -140,6 +185,16 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "mandat incomplet",
     ),
     (
+        "MISUSE_OF_PURPOSE",
+        "images recorded for something else",
+        "images recueillies pour une autre finalité",
+    ),
+    (
+        "MODEL_NOT_APPROVED",
+        "a detection model that nobody approved",
+        "modèle de détection non approuvé",
+    ),
+    (
         "MODEL_TRAINING",
         "training of a model on the images",
         "entraînement d'un modèle sur les images",
@@ -155,9 +210,14 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "hors des limites ajoutées au mandat",
     ),
     (
-        "NO_MANDATE",
-        "no mandate, or one that is not signed by the authority",
-        "absence de mandat signé par l'autorité",
+        "NOTICE_INCOMPLETE",
+        "the public notice does not say all it must",
+        "information du public incomplète",
+    ),
+    (
+        "NOTICE_NOT_COVERING",
+        "the public was not informed of this use",
+        "public non informé de cet usage",
     ),
     (
         "NOT_HABILITATED",
@@ -170,9 +230,19 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "agent non formé",
     ),
     (
-        "NOTICE_NOT_COVERING",
-        "the public was not informed of this use",
-        "public non informé de cet usage",
+        "NO_MANDATE",
+        "no mandate, or one that is not signed by the authority",
+        "absence de mandat signé par l'autorité",
+    ),
+    (
+        "NO_REGISTER",
+        "no register to write into",
+        "absence de registre",
+    ),
+    (
+        "NO_TRUSTED_KEY",
+        "no key to verify mandates with",
+        "absence de clé de vérification des mandats",
     ),
     (
         "OFFENCE_DETECTION",
@@ -185,6 +255,11 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "hors du champ de la réquisition",
     ),
     (
+        "OUTSIDE_SCHEDULE",
+        "outside the days and hours of the mandate",
+        "hors des jours et heures du mandat",
+    ),
+    (
         "OUT_OF_SCOPE",
         "outside what the system is for",
         "hors du champ du système",
@@ -193,6 +268,16 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "OVER_RETENTION",
         "images kept for too long",
         "conservation excessive des images",
+    ),
+    (
+        "PROOF_FILE",
+        "the proof of what left could not be written",
+        "preuve des sorties impossible à écrire",
+    ),
+    (
+        "PROPERTY_LOCKED",
+        "a setting was changed while in use",
+        "réglage modifié pendant l'usage",
     ),
     (
         "PURPOSE_NOT_AVAILABLE",
@@ -210,9 +295,24 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "lecture de plaques en temps réel",
     ),
     (
+        "RECORDING_TOO_FRESH",
+        "footage too recent to be a recording",
+        "images trop récentes pour être un enregistrement",
+    ),
+    (
+        "REENCODED",
+        "evidence that was decoded or encoded again",
+        "pièce décodée ou réencodée",
+    ),
+    (
         "REFUSED_PURPOSE",
         "a purpose that is always refused",
         "finalité toujours refusée",
+    ),
+    (
+        "REGIME_NOT_YET",
+        "the legal regime has not begun",
+        "régime juridique pas encore en vigueur",
     ),
     (
         "REGISTER_FAILED",
@@ -225,9 +325,29 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "recherche automatisée sur réquisition",
     ),
     (
+        "RESOLUTION",
+        "images larger than statistics need",
+        "images plus grandes que nécessaire aux statistiques",
+    ),
+    (
+        "REVOKED_MANDATE",
+        "the mandate was withdrawn",
+        "mandat révoqué",
+    ),
+    (
         "RULES_PAST_REVIEW",
         "the rules were past their date of review",
         "règles à relire, date dépassée",
+    ),
+    (
+        "SAME_PERSON_TWICE",
+        "the same person signed twice",
+        "double signature de la même personne",
+    ),
+    (
+        "SECOND_PERSON_MISSING",
+        "a second person did not countersign",
+        "absence de seconde signature",
     ),
     (
         "SENSITIVE_SELECTION",
@@ -251,9 +371,29 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "statistiques sur une durée trop courte",
     ),
     (
+        "STREAM_CHANGED",
+        "another stream under the same decision",
+        "changement de flux sous la même décision",
+    ),
+    (
+        "SUSPENDED_MANDATE",
+        "the use was suspended by order",
+        "usage suspendu par injonction",
+    ),
+    (
         "THIRD_PARTY_VIEWING",
         "viewing by others than those authorised",
         "visionnage par des tiers",
+    ),
+    (
+        "TWO_PURPOSES",
+        "two purposes at once",
+        "deux finalités à la fois",
+    ),
+    (
+        "UNGATED_JOIN",
+        "images or sound that joined past the control",
+        "images ou son joints hors contrôle",
     ),
     (
         "UNGUARDED_PATH",
@@ -267,9 +407,19 @@ pub const REASONS: &[(&str, &str, &str)] = &[
     ),
     ("UNKNOWN_PURPOSE", "an unknown purpose", "finalité inconnue"),
     (
+        "UNKNOWN_SESSION",
+        "images of a session that nobody opened",
+        "images d'une session que personne n'a ouverte",
+    ),
+    (
         "UNKNOWN_SOURCE",
         "a source of which nobody knows whether it is live",
         "source dont on ignore si elle est en direct",
+    ),
+    (
+        "UNSECURED_TRANSPORT",
+        "clear images on a network that is not encrypted",
+        "images en clair sur un réseau non chiffré",
     ),
     (
         "WRONG_CAMERA",
@@ -282,9 +432,19 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "qualité de l'agent non admise",
     ),
     (
+        "WRONG_PROCEDURE",
+        "a procedure that the law does not name",
+        "procédure que la loi ne prévoit pas",
+    ),
+    (
         "WRONG_PURPOSE",
         "another purpose than the mandate's",
         "finalité autre que celle du mandat",
+    ),
+    (
+        "WRONG_RECIPIENT",
+        "a recipient that the mandate does not name",
+        "destinataire non prévu par le mandat",
     ),
     (
         "WRONG_TERRITORY",
