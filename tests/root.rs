@@ -9,5 +9,6 @@ mod joins;
 mod leak;
 mod mask;
 mod nothing_of_people;
+mod outcomes;
 mod proofs;
 mod readme;
