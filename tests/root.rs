@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod forged;
 mod frames;
 mod interface;
 mod joins;
