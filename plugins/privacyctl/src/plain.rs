@@ -347,7 +347,20 @@ pub fn purpose(id: &str, p: &Purpose, french: bool) -> String {
     lines.add_some("message", "message", message.as_ref());
     lines.add_some("instead", "à la place", remedy.as_ref());
     lines.add("legal references", "références", p.legal_refs.join(" ; "));
-    if p.status != Status::Allowed {
+    let risk = if french { &p.risk_fr } else { &p.risk_en };
+    lines.add_some("risk", "risque", risk.as_ref());
+    if let Some(end) = p.valid_to {
+        lines.add("regime ended", "fin du régime", end);
+    }
+    if let (true, Some(by), Some(on)) = (p.enabled, &p.enabled_by, p.enabled_on) {
+        lines.add(
+            "opened by the site",
+            "ouverte par le site",
+            format_args!("{by}, {on}"),
+        );
+    }
+    // A restricted purpose says what it would take; the others are closed whatever a mandate says.
+    if p.capacities.is_empty() {
         return lines.text;
     }
     let words = |list: Vec<&str>| list.join(", ");
@@ -390,12 +403,46 @@ pub fn purpose(id: &str, p: &Purpose, french: bool) -> String {
     lines.add(
         "longest mandate",
         "mandat maximal",
-        format_args!("{} {}", p.max_duration_days, pick(french, "days", "jours")),
+        match p.max_duration_s {
+            Some(s) => format!("{} {}", s / 3600, pick(french, "hours", "heures")),
+            None => format!("{} {}", p.max_duration_days, pick(french, "days", "jours")),
+        },
     );
     lines.add(
         "mandate needs",
         "le mandat exige",
         words(p.required.iter().map(|f| f.word()).collect()),
     );
+    if !p.required_on_public_road.is_empty() {
+        lines.add(
+            "on a public road",
+            "sur la voie publique",
+            words(p.required_on_public_road.iter().map(|f| f.word()).collect()),
+        );
+    }
+    for (list, en, fr) in [
+        (&p.recipient_capacities, "recipients", "destinataires"),
+        (&p.procedure_types, "procedures", "procédures"),
+        (&p.commitment_types, "CNIL commitment", "engagement CNIL"),
+        (&p.requisition_articles, "articles", "articles"),
+    ] {
+        if !list.is_empty() {
+            lines.add(en, fr, list.join(", "));
+        }
+    }
+    for (set, en, fr) in [
+        (p.single_use, "opens once", "usage unique"),
+        (p.second_person, "second signature", "seconde signature"),
+        (
+            p.election_sensitive,
+            "election calendar",
+            "calendrier électoral",
+        ),
+        (p.lossless, "as recorded", "tel qu'enregistré"),
+    ] {
+        if set {
+            lines.add(en, fr, pick(french, "yes", "oui"));
+        }
+    }
     lines.text
 }
