@@ -24,11 +24,16 @@ fn run(description: &str) -> Option<String> {
     }
 }
 
+/// A gate on a mandate of its own: each may be used once.
 fn gate(site: &Site) -> String {
+    let form = gst_privacy_tests::root().join("examples/mandates/requisition.toml");
+    let form = std::fs::read_to_string(form).unwrap();
+    let name = uuid::Uuid::new_v4().to_string();
+    let mandate = site.sign(&name, &form, jiff::Timestamp::now());
     format!(
         "purposegate purpose=judicial.requisition_extract mandate={} trusted-keys={} camera=cam-12 operator=a-0417 \
          sink-class=file footage-start={}",
-        site.text("mandates/requisition.biscuit"),
+        mandate.display(),
         site.text("keys/authority.pub"),
         gst_privacy_tests::yesterday_noon(),
     )
@@ -138,10 +143,11 @@ fn h3_two_gates_on_a_tee_and_a_tee_behind_a_gate_are_allowed() {
     // Each branch has passed a gate of its own, and the two sessions close with what they let out.
     assert_eq!(
         run(&format!(
-            "{CAMERA} ! tee name=t t. ! queue ! {gate} ! queue ! wall. t. ! queue ! {gate} ! queue ! wall. \
+            "{CAMERA} ! tee name=t t. ! queue ! {} ! queue ! wall. t. ! queue ! {} ! queue ! wall. \
              compositor name=wall ! {}",
+            gate(&site),
+            gate(&site),
             sink(&site, "two.raw"),
-            gate = gate(&site),
         )),
         None
     );
@@ -289,4 +295,25 @@ fn e5_a_plain_source_is_warned_of_or_refused_as_the_rules_say() {
         );
         assert_eq!(error, refused, "{profile}: {text}");
     }
+}
+
+#[test]
+fn c2_a_requisition_is_served_once() {
+    let site = Site::new();
+    let gate = gate(&site);
+    let serve = |name: &str| run(&format!("{CAMERA} ! {gate} ! {}", sink(&site, name)));
+    // For a time at which nothing was filmed, nothing leaves and nothing is used up.
+    let last_year = "footage-start=2025-11-20T12:00:00+01:00";
+    let noon = gate.split_whitespace().last().unwrap();
+    let wrong = gate.replace(noon, last_year);
+    let nothing = run(&format!("{CAMERA} ! {wrong} ! {}", sink(&site, "no.raw")));
+    assert!(!site.path().join("no.raw").exists(), "{nothing:?}");
+    assert_eq!(serve("first.raw"), None);
+    let error = serve("second.raw").unwrap();
+    assert!(error.contains("ALREADY_USED"), "{error}");
+    assert!(!site.path().join("second.raw").exists());
+    let refusal = site.entries().pop().unwrap();
+    assert_eq!(refusal["operation"], "refuse");
+    assert_eq!(refusal["refusal"]["code"], "ALREADY_USED");
+    site.verify().unwrap();
 }

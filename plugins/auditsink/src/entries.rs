@@ -15,11 +15,15 @@ pub const FILE: &str = "file";
 /// Field of a closing entry: who closed a session in the place of its process.
 pub const CLOSED_BY: &str = "closed_by";
 
+/// Field of the entries of a session whose mandate may be used once: what it uses up.
+pub const MANDATE_USE: &str = "mandate_use";
+
 /// Fields that only the sink writes, whatever a request says.
-pub const OWN: [&str; 6] = [
+pub const OWN: [&str; 7] = [
     CLOSED_BY,
     "encryption",
     FILE,
+    MANDATE_USE,
     "path",
     "segment",
     "unfinished",
@@ -147,6 +151,17 @@ pub fn abandoned(opening: &Entry, index: u64, left: Option<&Leftover>) -> Entry 
             json!({"left_as": left.name, "bytes": left.bytes}),
         );
     }
+    entry
+}
+
+/// The entry that completes `opening`, entry `index`, under which nothing was to flow after all.
+pub fn given_up(opening: &Entry, index: u64) -> Entry {
+    let mut entry = opening.clone();
+    entry.phase = Some(Phase::Close);
+    entry.prior_entry_seq = Some(index);
+    entry.interrupted = true;
+    entry.more.remove(FILE);
+    entry.anonymisation.get_or_insert_default().counted_at = "entry".into();
     entry
 }
 

@@ -21,11 +21,14 @@ mod dead;
 mod ending;
 mod error;
 mod request;
+mod uses;
 
 use cuts::Cuts;
 pub use dead::Settled;
 pub use error::JournalError;
 pub use request::Request;
+pub use uses::Single;
+use uses::Uses;
 
 /// A register, and the run that is going on.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub struct Journal {
     register: Register,
     host: String,
     run: Option<Run>,
+    uses: Uses,
     next_probe: Option<Instant>,
     probe_interval: Duration,
 }
@@ -164,6 +168,7 @@ impl Journal {
             register: Register::open(dir, key)?,
             host: host.to_owned(),
             run: None,
+            uses: Uses::default(),
             next_probe: None,
             probe_interval,
         })
@@ -260,7 +265,24 @@ impl Journal {
         if alone {
             return Ok(opened(self.register.append(&entry)?, false));
         }
+        let single = request.uses_up(alone);
+        if let Some(single) = single
+            && let Some(earlier) = self.uses.find(self.register.dir(), single, None)?
+        {
+            return Err(JournalError::AlreadyUsed(earlier));
+        }
         let (index, held) = self.register.open_session(&entry)?;
+        if let Some(single) = single
+            && let Some(earlier) = self
+                .uses
+                .find(self.register.dir(), single, Some(index))?
+                .filter(|earlier| *earlier < index)
+        {
+            // Another process asked at the same time, and came first.
+            self.register.append(&entries::given_up(&entry, index))?;
+            let _ = held.release();
+            return Err(JournalError::AlreadyUsed(earlier));
+        }
         run.sessions.push(Session {
             index,
             text: request.entry.clone(),

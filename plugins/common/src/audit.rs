@@ -41,8 +41,22 @@ pub enum AuditAnswer {
     Durable(u64),
     /// The register said why it cannot write.
     Failed(String),
+    /// The mandate may be used once, and the register holds its use at this index.
+    AlreadyUsed(u64),
+    /// The register wrote an entry and did not look whether the mandate was used before, as it was asked to.
+    UseUnchecked,
     /// Nobody answered: no register downstream.
     None,
+}
+
+/// A mandate that may be used once. On the request for its opening entry, the register is to look for an
+/// earlier use first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SingleUse {
+    /// What makes two uses the same, as the register writes it.
+    pub key: String,
+    /// Second (Unix time) before which the mandate cannot have been used.
+    pub since: i64,
 }
 
 /// What an element says of itself as `privacy-audit` passes it on its way to the register.
@@ -134,6 +148,34 @@ impl PathNote {
     }
 }
 
+impl SingleUse {
+    /// Adds this to a request. An answer to it counts only when it says that the register has looked.
+    pub fn add_to(&self, query: &mut gst::QueryRef) {
+        if PathNote::is_audit(query) {
+            let s = query.structure_mut();
+            s.set("single-use", &*c_text(&self.key));
+            s.set("used-since", self.since);
+        }
+    }
+
+    /// What a request says of it; `None` where the mandate may be used more than once.
+    pub fn read(query: &gst::QueryRef) -> Option<Result<Self, FieldError>> {
+        let s = query.structure().filter(|s| s.has_field("single-use"))?;
+        let read = || {
+            Ok(Self {
+                key: fields::get::<&str>(s, "single-use")?.to_owned(),
+                since: fields::get(s, "used-since")?,
+            })
+        };
+        Some(read())
+    }
+
+    /// Says in the answer that the register has looked.
+    pub fn checked(query: &mut gst::QueryRef) {
+        query.structure_mut().set("use-checked", true);
+    }
+}
+
 impl AuditAnswer {
     /// Writes the answer into the query; the sink then handles the query as answered.
     pub fn write(&self, query: &mut gst::QueryRef) {
@@ -141,7 +183,8 @@ impl AuditAnswer {
         match self {
             Self::Durable(index) => s.set("index", index),
             Self::Failed(error) => s.set("error", &*c_text(error)),
-            Self::None => {}
+            Self::AlreadyUsed(index) => s.set("used-at", index),
+            Self::UseUnchecked | Self::None => {}
         }
     }
 
@@ -152,7 +195,13 @@ impl AuditAnswer {
         };
         if let Ok(error) = s.get::<&str>("error") {
             Self::Failed(error.to_owned())
+        } else if let Ok(index) = s.get::<u64>("used-at") {
+            Self::AlreadyUsed(index)
         } else if let Ok(index) = s.get::<u64>("index") {
+            // A sink that does not know of single use must not let a mandate be used again.
+            if s.has_field("single-use") && s.get::<bool>("use-checked") != Ok(true) {
+                return Self::UseUnchecked;
+            }
             Self::Durable(index)
         } else {
             Self::None
@@ -293,6 +342,33 @@ mod tests {
             AuditAnswer::Failed("full".into()),
             "an error outweighs an index"
         );
+    }
+
+    #[test]
+    fn c2_an_answer_for_a_single_use_counts_only_when_the_register_has_looked() {
+        gst::init().unwrap();
+        let request = AuditRequest {
+            session: "s".into(),
+            purpose: "judicial.requisition_extract".into(),
+            operation: "extract".into(),
+            entry: "{}".into(),
+        };
+        let mut query = request.to_query();
+        assert_eq!(SingleUse::read(&query), None);
+        let single = SingleUse {
+            key: "ab\0".into(),
+            since: -5,
+        };
+        single.add_to(&mut query);
+        let read = SingleUse::read(&query).unwrap().unwrap();
+        assert_eq!((read.key.as_str(), read.since), ("ab\u{fffd}", -5));
+        AuditAnswer::Durable(3).write(&mut query);
+        assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::UseUnchecked);
+        SingleUse::checked(&mut query);
+        assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::Durable(3));
+        AuditAnswer::AlreadyUsed(1).write(&mut query);
+        assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::AlreadyUsed(1));
+        assert_eq!(AuditAnswer::read(&query, false), AuditAnswer::None);
     }
 
     #[test]

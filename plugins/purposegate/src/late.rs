@@ -31,6 +31,10 @@ pub enum Late {
     Joined(Join),
     /// The register said why it cannot write.
     RegisterFailed(String),
+    /// The mandate may be used once, and this entry is its use.
+    AlreadyUsed(u64),
+    /// The register has not looked whether the mandate was used.
+    UseUnchecked,
     /// No register answered.
     NoRegister,
     /// A gate upstream has declared a purpose already.
@@ -159,6 +163,22 @@ impl From<&Late> for Refusal {
                 "",
                 REGISTER,
             ),
+            Late::AlreadyUsed(entry) => (
+                "ALREADY_USED",
+                format!("The mandate may be used once for this camera, and entry {entry} of the register is its use."),
+                format!("Le mandat ne sert qu'une fois pour cette caméra, et l'entrée {entry} du registre en est l'usage."),
+                "Ask for a new mandate, on a new requisition where the first one was served.",
+                "Demandez un nouveau mandat, sur nouvelle réquisition si la première a été servie.",
+                "CPP 60-1 ; CSI R.253-5",
+            ),
+            Late::UseUnchecked => (
+                "REGISTER_TOO_OLD",
+                "The mandate may be used once, and the register has not looked whether it was used before.".into(),
+                "Le mandat ne sert qu'une fois, et le registre n'a pas vérifié s'il a déjà servi.".into(),
+                "Use auditsink of the same version as this gate.",
+                "Utilisez l'auditsink de la même version que cette porte.",
+                "CPP 60-1 ; CSI R.253-5",
+            ),
             Late::NoRegister => (
                 "NO_REGISTER",
                 "No register answered.".into(),
@@ -263,6 +283,8 @@ mod tests {
                 sound: false,
             }),
             Late::RegisterFailed("full".into()),
+            Late::AlreadyUsed(3),
+            Late::UseUnchecked,
             Late::NoRegister,
             Late::TwoPurposes,
             Late::UnknownSession,

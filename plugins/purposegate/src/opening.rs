@@ -126,6 +126,18 @@ pub fn open(asked: &Asked, session: &str, now: Timestamp) -> Result<Opened, Box<
 }
 
 impl Opened {
+    /// What the mandate may be used for once, if once is all: one camera. The digest of the mandate would not
+    /// do: whoever narrows it changes that.
+    pub fn single_use(&self) -> Option<contract::SingleUse> {
+        let authority = self.grant.revocation_ids.first()?;
+        self.grant.single_use.then(|| contract::SingleUse {
+            key: blake3::hash(format!("{authority}\n{}", self.grant.camera).as_bytes())
+                .to_hex()
+                .to_string(),
+            since: self.mandate.form.valid_from.as_second(),
+        })
+    }
+
     /// Whether what was granted is still granted at `now`.
     pub fn check(&self, now: Timestamp) -> Result<(), Closed> {
         self.watch.check(now.as_second())?;

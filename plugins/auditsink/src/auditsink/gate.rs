@@ -3,13 +3,22 @@
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
-use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof, c_text};
+use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof, SingleUse, c_text};
 
 use super::imp::{AuditSink, CAT};
 use crate::{
     entries::Counted,
-    journal::{JournalError, Request},
+    journal::{JournalError, Request, Single},
 };
+
+/// Why a request became no entry.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("{0}")]
+    Unread(String),
+    #[error(transparent)]
+    Journal(JournalError),
+}
 
 /// What the gates upstream have counted, by session.
 #[derive(Debug, Default)]
@@ -27,29 +36,49 @@ impl AuditSink {
     /// Answers a gate. One that asks while the stream waits for a disk is told so at once.
     pub(super) fn audit(&self, query: &mut gst::QueryRef, request: Result<AuditRequest, String>) {
         let note = PathNote::read(query);
-        let answer = request.and_then(|request| {
-            let request = Request {
-                session: request.session,
-                purpose: request.purpose,
-                operation: request.operation,
-                entry: request.entry,
-                exit_gate: note.exit_gate,
-                counter: note.counter,
-                elements: note.elements,
-                models: note.models,
-            };
-            let opened = match self.patience.is_waiting() {
-                true => Err(JournalError::Waiting),
-                false => self.with(|journal| journal.request(&request)),
-            };
-            opened.map_err(|e| e.to_string())
+        let single_use = SingleUse::read(query).transpose();
+        let is_single = !matches!(single_use, Ok(None));
+        let request = request.and_then(|request| {
+            let single_use = single_use.map_err(|e| e.to_string())?;
+            Ok((request, single_use))
         });
+        let answer = request
+            .map_err(Refused::Unread)
+            .and_then(|(request, single_use)| {
+                let request = Request {
+                    session: request.session,
+                    purpose: request.purpose,
+                    operation: request.operation,
+                    entry: request.entry,
+                    exit_gate: note.exit_gate,
+                    counter: note.counter,
+                    elements: note.elements,
+                    models: note.models,
+                    single_use: single_use.map(|single| Single {
+                        key: single.key,
+                        since: single.since,
+                    }),
+                };
+                let opened = match self.patience.is_waiting() {
+                    true => Err(JournalError::Waiting),
+                    false => self.with(|journal| journal.request(&request)),
+                };
+                opened.map_err(Refused::Journal)
+            });
         match answer {
             Ok(opened) => {
                 AuditAnswer::Durable(opened.index).write(query);
+                if is_single {
+                    SingleUse::checked(query);
+                }
                 self.opened(opened);
             }
+            Err(Refused::Journal(JournalError::AlreadyUsed(index))) => {
+                gst::warning!(CAT, imp = self, "used already in entry {index}");
+                AuditAnswer::AlreadyUsed(index).write(query);
+            }
             Err(error) => {
+                let error = error.to_string();
                 let error = c_text(&error).into_owned();
                 gst::warning!(CAT, imp = self, "no entry: {error}");
                 AuditAnswer::Failed(error).write(query);

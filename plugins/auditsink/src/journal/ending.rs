@@ -58,7 +58,7 @@ impl Journal {
     }
 
     /// Ends the run: the file first, then the closing entries, so that no entry speaks of a file that is
-    /// not there; if the register does not take the first of them, the file loses its name again. `None` when
+    /// not there. A file into which no gate let a frame gets no name; if the register does not take the first of them, the file loses its name again. `None` when
     /// nothing ran, or nothing was opened and nothing arrived.
     ///
     /// # Errors
@@ -83,6 +83,9 @@ impl Journal {
             true => run.record_segment(&mut self.register, media_type, &counted),
             false => Ok(Vec::new()),
         };
+        if run.let_nothing_out(&counted) {
+            run.output.discard();
+        }
         let finished = run.output.finish();
         // A file that could not be finished is no end, and the entry says what is left of it.
         let interrupted = interrupted || run.failed || finished.is_err() || last.is_err();
@@ -190,6 +193,14 @@ impl Run {
         }
         self.ended = None;
         Ok(recorded)
+    }
+
+    /// Whether every gate says that it let no frame out: what arrived is the frame of a file without images, and
+    /// nobody is to take that for an extract.
+    fn let_nothing_out(&self, counted: &impl Fn(&str) -> Option<Counted>) -> bool {
+        self.sessions
+            .iter()
+            .all(|s| counted(&s.entry.session).is_some_and(|c| c.frames_out == 0))
     }
 
     /// The register has not taken the closing entry: the file loses its name.

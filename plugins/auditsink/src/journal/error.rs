@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use privacy_register::{AppendError, EntryError, OpenError};
+use privacy_register::{AppendError, EntryError, OpenError, ReadError};
 
 use crate::output::OutputError;
 
@@ -43,6 +43,16 @@ pub enum JournalError {
         "what the gate opened for allows looking at images, not writing them to a file: leave out location, or obtain a mandate for an extraction (consulter n'autorise pas à extraire : une extraction n'est jamais libre)"
     )]
     NotAnExtraction,
+    /// The mandate may be used once, and was.
+    #[error(
+        "the mandate may be used once, and entry {0} of this register is its use; ask for a new one (ce mandat ne sert qu'une fois et l'entrée {0} du registre en est l'usage)"
+    )]
+    AlreadyUsed(u64),
+    /// Whether the mandate was used cannot be read from the register.
+    #[error(
+        "whether the mandate was used before cannot be read: {0}; run privacyctl register verify"
+    )]
+    Unreadable(#[from] ReadError),
     /// Nothing is running, so nothing can be written.
     #[error("the sink is not running")]
     NotRunning,

@@ -6,7 +6,7 @@ use privacy_register::{
 };
 use serde_json::json;
 
-use super::JournalError;
+use super::{JournalError, uses::Single};
 use crate::entries;
 
 /// Sink classes of a mandate that allow looking only.
@@ -34,6 +34,8 @@ pub struct Request {
     pub elements: Vec<String>,
     /// SHA-256 of the models on the way.
     pub models: Vec<String>,
+    /// The mandate may be used once.
+    pub single_use: Option<Single>,
 }
 
 impl Request {
@@ -91,6 +93,10 @@ impl Request {
                 sha256: sha256.clone(),
             })
             .collect();
+        if let Some(single) = self.uses_up(alone) {
+            let key = single.key.clone();
+            entry.more.insert(entries::MANDATE_USE.into(), key.into());
+        }
         if !alone {
             entry.more.insert(
                 "path".into(),

@@ -376,3 +376,124 @@ fn no_gate_opens_the_session_that_nobody_declared() {
     ));
     assert_eq!(records(&dir).len(), 1);
 }
+
+fn once(session: &str, key: &str) -> Request {
+    let mut request = extract();
+    request.session = session.into();
+    request.single_use = Some(Single {
+        key: key.into(),
+        since: 0,
+    });
+    request
+}
+
+/// Opens and ends a run of `request`, whose gate let out so many frames.
+fn use_up(journal: &mut Journal, request: &Request, frames_out: u64) -> Result<u64, JournalError> {
+    journal.begin(&Plan::default()).unwrap();
+    let opened = journal.request(request);
+    journal.write(b"piece").unwrap();
+    let counted = Counted {
+        stage: "entry".into(),
+        frames_in: 3,
+        frames_out,
+        ..Default::default()
+    };
+    let ended = journal.end("", |_| Some(counted.clone()), false);
+    let opened = opened?;
+    ended.unwrap();
+    Ok(opened.index)
+}
+
+#[test]
+fn c2_a_mandate_for_one_use_is_used_once() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (mut journal, dir) = journal(tmp.path());
+    // Nothing left: nothing is used up.
+    assert_eq!(use_up(&mut journal, &once("a", "m1"), 0).unwrap(), 0);
+    assert_eq!(use_up(&mut journal, &once("b", "m1"), 2).unwrap(), 2);
+    for session in ["c", "d"] {
+        assert!(matches!(
+            use_up(&mut journal, &once(session, "m1"), 2),
+            Err(JournalError::AlreadyUsed(2))
+        ));
+    }
+    // Another mandate, or one for more uses, is not this one.
+    use_up(&mut journal, &once("e", "m2"), 2).unwrap();
+    use_up(&mut journal, &extract(), 2).unwrap();
+    // The same after a start, and behind more entries than are read at a time.
+    let mut refusal = extract();
+    refusal.operation = "refuse".into();
+    refusal.entry =
+        r#"{"motif":"m","agent":{"id":"a-1"},"refusal":{"code":"X","message_fr":"x","legal_ref":"x"}}"#
+            .into();
+    journal.begin(&Plan::default()).unwrap();
+    for _ in 0..600 {
+        journal.request(&refusal).unwrap();
+    }
+    journal.end("", |_| None, false).unwrap();
+    drop(journal);
+    let mut journal = Journal::open(&dir, None, "host-1", Duration::ZERO).unwrap();
+    assert!(matches!(
+        use_up(&mut journal, &once("f", "m1"), 2),
+        Err(JournalError::AlreadyUsed(2))
+    ));
+    // A mandate that began later cannot have been used before: no old entry is read for it.
+    let mut later = once("g", "m1");
+    later.single_use.as_mut().unwrap().since = i64::MAX;
+    let mut journal = Journal::open(&dir, None, "host-1", Duration::ZERO).unwrap();
+    use_up(&mut journal, &later, 2).unwrap();
+    let openings = records(&dir)
+        .iter()
+        .filter(|r| r.entry.more.get(entries::MANDATE_USE).is_some())
+        .filter(|r| r.entry.phase == Some(Phase::Open))
+        .count();
+    assert_eq!(openings, 4);
+}
+
+#[test]
+fn c2_a_use_that_still_runs_and_one_that_died_are_uses() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (mut first, dir) = journal(tmp.path());
+    first.begin(&Plan::default()).unwrap();
+    first.request(&once("a", "m1")).unwrap();
+    assert!(first.request(&once("a", "m1")).unwrap().repeated);
+    let mut second = Journal::open(&dir, None, "host-1", Duration::ZERO).unwrap();
+    second.begin(&Plan::default()).unwrap();
+    assert!(matches!(
+        second.request(&once("b", "m1")),
+        Err(JournalError::AlreadyUsed(0))
+    ));
+    drop(first);
+    assert!(matches!(
+        second.request(&once("c", "m1")),
+        Err(JournalError::AlreadyUsed(0))
+    ));
+}
+
+#[test]
+fn c2_a_file_without_a_frame_is_not_delivered() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (mut journal, dir) = journal(tmp.path());
+    let location = tmp.path().join("piece.mp4");
+    for (session, frames_out) in [("a", 0), ("b", 1)] {
+        journal.begin(&file(&location)).unwrap();
+        let mut request = extract();
+        request.session = session.into();
+        journal.request(&request).unwrap();
+        journal.write(b"headers only").unwrap();
+        let counted = Counted {
+            stage: "entry".into(),
+            frames_out,
+            ..Default::default()
+        };
+        journal.end("", |_| Some(counted.clone()), false).unwrap();
+        assert_eq!(location.exists(), frames_out > 0, "{session}");
+    }
+    let closing = &records(&dir)[1].entry;
+    assert_eq!(closing.output.as_ref().unwrap().media_id, "");
+    assert_eq!(
+        fs::read_dir(tmp.path()).unwrap().count(),
+        2,
+        "the register and the second file"
+    );
+}

@@ -401,10 +401,10 @@ impl Output {
         Ok(Some(target.temporary.clone()))
     }
 
-    /// Removes the temporary file of a run in which nothing arrived.
+    /// Removes the temporary file of a run in which nothing arrived, or nothing that is to be kept.
     pub fn discard(&mut self) {
         if let Some(target) = self.target.take() {
-            // It is empty; if it stays, it says nothing.
+            // It holds no image; if it stays, it says nothing.
             let _ = fs::remove_file(&target.temporary);
         }
     }

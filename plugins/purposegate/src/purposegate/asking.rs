@@ -33,7 +33,19 @@ impl PurposeGate {
     }
 
     fn ask_register(&self, request: &AuditRequest) -> AuditAnswer {
+        self.ask(request.to_query())
+    }
+
+    /// Asks for the opening entry. Of a mandate for one use the register must have looked for an earlier one.
+    fn ask_to_open(&self, opened: &Opened, request: &AuditRequest) -> AuditAnswer {
         let mut query = request.to_query();
+        if let Some(single_use) = opened.single_use() {
+            single_use.add_to(&mut query);
+        }
+        self.ask(query)
+    }
+
+    fn ask(&self, mut query: gst::query::Custom<gst::Query>) -> AuditAnswer {
         self.note(Stage::Entry).add_to(&mut query);
         let answered = self.obj().src_pad().peer_query(&mut query);
         gst::debug!(
@@ -68,7 +80,7 @@ impl PurposeGate {
         );
         let unrecorded = match answer {
             AuditAnswer::Failed(why) => Late::RegisterFailed(why),
-            AuditAnswer::None | AuditAnswer::Durable(_) => Late::NoRegister,
+            _ => Late::NoRegister,
         };
         let unrecorded = privacy_policy::Refusal::from(&unrecorded);
         if unrecorded.code == refusal.code {
@@ -191,15 +203,20 @@ impl PurposeGate {
         session.rounds.due(Instant::now());
         self.walk(opened, &purpose).map_err(late)?;
         self.warn_of_sources(opened);
-        let answer = self.ask_register(&AuditRequest {
-            session: session.id.clone(),
-            purpose: purpose.purpose.clone(),
-            operation: grant.operation.word().to_owned(),
-            entry: grant.entry(&session.id, mode, footage, now),
-        });
+        let answer = self.ask_to_open(
+            opened,
+            &AuditRequest {
+                session: session.id.clone(),
+                purpose: purpose.purpose.clone(),
+                operation: grant.operation.word().to_owned(),
+                entry: grant.entry(&session.id, mode, footage, now),
+            },
+        );
         let entry = match answer {
             AuditAnswer::Durable(entry) => entry,
             AuditAnswer::Failed(why) => return Err(late(Late::RegisterFailed(why))),
+            AuditAnswer::AlreadyUsed(entry) => return Err(late(Late::AlreadyUsed(entry))),
+            AuditAnswer::UseUnchecked => return Err(late(Late::UseUnchecked)),
             AuditAnswer::None => return Err(late(Late::NoRegister)),
         };
         gst::info!(

@@ -9,7 +9,7 @@ use std::{
 use gst::prelude::*;
 use gst_check::Harness;
 use jiff::{SignedDuration, Timestamp};
-use privacy_common::{AuditAnswer, AuditRequest};
+use privacy_common::{AuditAnswer, AuditRequest, SingleUse};
 use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate};
 
 pub const CAPS: &str = "video/x-raw,format=NV12,width=8,height=8,framerate=10/1";
@@ -122,6 +122,7 @@ impl Register {
             };
             let mut entries = entries.lock().unwrap();
             AuditAnswer::Durable(entries.len() as u64).write(query);
+            SingleUse::checked(query);
             entries.push(request);
             gst::PadProbeReturn::Handled
         });
