@@ -444,7 +444,7 @@ fn c2_a_mandate_for_one_use_is_used_once() {
     use_up(&mut journal, &later, 2).unwrap();
     let openings = records(&dir)
         .iter()
-        .filter(|r| r.entry.more.get(entries::MANDATE_USE).is_some())
+        .filter(|r| r.entry.more.contains_key(entries::MANDATE_USE))
         .filter(|r| r.entry.phase == Some(Phase::Open))
         .count();
     assert_eq!(openings, 4);
