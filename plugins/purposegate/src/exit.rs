@@ -25,9 +25,6 @@ pub enum Held {
     /// The entry gate that let the frame in does not run any more.
     #[error("the purposegate with stage=entry that let the frame in was stopped")]
     Ended,
-    /// What was decided does not allow it now, and may again.
-    #[error("the session is suspended")]
-    Suspended,
     /// The purpose lets no image out at all.
     #[error("the purpose \"{0}\" lets no image out; use countaggregator, which gives counts")]
     NoVideo(String),

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -87,6 +87,24 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
+/// What tells one state of a file from the next without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp([i64; 7]);
+
+/// The state of a file; `None` when there is none, or none that can be seen.
+pub fn stamp(path: &str) -> Option<Stamp> {
+    let m = fs::metadata(path).ok()?;
+    Some(Stamp([
+        m.dev().cast_signed(),
+        m.ino().cast_signed(),
+        m.mtime(),
+        m.mtime_nsec(),
+        m.ctime(),
+        m.ctime_nsec(),
+        m.len().cast_signed(),
+    ]))
+}
+
 /// Reads a whole text file of at most `limit` bytes.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
     String::from_utf8(read(path, limit)?).map_err(|_| FileError::NotText)
@@ -97,7 +115,12 @@ pub fn trusted_keys(path: &str) -> Result<Vec<PublicKey>, Refusal> {
     if path.is_empty() {
         return Err(Refusal::from(mandate::VerifyError::NoKey));
     }
-    let refuse = |path: &str, e: FileError| e.refusal("NO_TRUSTED_KEY", "trusted-keys", path);
+    public_keys("trusted-keys", path)
+}
+
+/// The public keys of the file or folder that `property` names.
+pub fn public_keys(property: &str, path: &str) -> Result<Vec<PublicKey>, Refusal> {
+    let refuse = |path: &str, e: FileError| e.refusal("NO_TRUSTED_KEY", property, path);
     let files = key_files(Path::new(path)).map_err(|e| refuse(path, e))?;
     let mut keys = Vec::new();
     for file in files {

@@ -52,33 +52,34 @@ impl Footage {
         let Some((from, to)) = self.range else {
             return Ok(());
         };
-        let times = self.times(frame, stream_time);
-        if times.is_empty() {
-            Err(Outside::Unknown)
-        } else if times.iter().all(|t| (from..to).contains(t)) {
-            Ok(())
-        } else {
-            Err(Outside::Time)
+        let mut known = false;
+        for time in self.times(frame, stream_time) {
+            known = true;
+            if !(from..to).contains(&time) {
+                return Err(Outside::Time);
+            }
         }
+        if known { Ok(()) } else { Err(Outside::Unknown) }
     }
 
     /// What the register is told of it, with `frame` as the first one.
     pub fn time(&self, frame: &gst::BufferRef, stream_time: Option<gst::ClockTime>) -> FootageTime {
         FootageTime {
             declared_start: self.start,
-            first_frame: self.times(frame, stream_time).into_iter().min(),
+            first_frame: self.times(frame, stream_time).min(),
         }
     }
 
-    fn times(&self, frame: &gst::BufferRef, stream_time: Option<gst::ClockTime>) -> Vec<Timestamp> {
-        let mut times: Vec<Timestamp> = frame
+    fn times(
+        &self,
+        frame: &gst::BufferRef,
+        stream_time: Option<gst::ClockTime>,
+    ) -> impl Iterator<Item = Timestamp> {
+        let declared = self.start.zip(stream_time);
+        frame
             .iter_meta::<gst::meta::ReferenceTimestampMeta>()
             .filter_map(|meta| written(meta.reference(), meta.timestamp()))
-            .collect();
-        if let (Some(start), Some(place)) = (self.start, stream_time) {
-            times.extend(add(start, place));
-        }
-        times
+            .chain(declared.and_then(|(start, place)| add(start, place)))
     }
 }
 

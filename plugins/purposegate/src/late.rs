@@ -41,8 +41,22 @@ pub enum Late {
     TwoPurposes,
     /// A purpose came to an exit gate that no entry gate of this process has announced for it.
     UnknownSession,
+    /// The mandate was taken away while it was in use.
+    MandateGone,
+    /// Another mandate took its place that does not demand as much; what it does not.
+    MandateReplaced(&'static str),
+    /// Another stream, or another part of it, came under the decision for the first one.
+    StreamChanged,
+    /// Somebody tried to change this property while the gate runs.
+    PropertyLocked(String),
     /// What was decided holds no more.
     Closed(Closed),
+}
+
+impl From<Late> for Refusal {
+    fn from(late: Late) -> Self {
+        Self::from(&late)
+    }
 }
 
 impl From<&Late> for Refusal {
@@ -203,6 +217,38 @@ impl From<&Late> for Refusal {
                 "Placez un purposegate stage=entry après la source et reliez-le à celui-ci dans un même processus.",
                 "RGPD art. 5(1)(b)",
             ),
+            Late::MandateGone => (
+                "MANDATE_GONE",
+                "The file of the mandate was taken away while it was in use.".into(),
+                "Le fichier du mandat a été retiré pendant son utilisation.".into(),
+                "Put it back, or replace it by a new one in one step (rename), then start again.",
+                "Remettez-le, ou remplacez-le par un nouveau en une seule opération (renommage), puis relancez.",
+                "CSI R.253-3",
+            ),
+            Late::MandateReplaced(what) => (
+                "MANDATE_REPLACED",
+                format!("Another mandate took the place of the one in use and allows other things than it did ({what})."),
+                format!("Un autre mandat a remplacé celui en cours et permet autre chose ({what})."),
+                "Start again: a new session is decided on the new mandate.",
+                "Relancez : une nouvelle session sera décidée sur le nouveau mandat.",
+                "RGPD art. 5(1)(b)",
+            ),
+            Late::StreamChanged | Late::Closed(Closed::StreamChanged) => (
+                "STREAM_CHANGED",
+                "Another stream, or an earlier part of it, came after the one that was decided on.".into(),
+                "Un autre flux, ou une partie antérieure, a suivi celui sur lequel porte la décision.".into(),
+                "Use one run, with its own footage-start and camera, for each recording.",
+                "Lancez une exécution par enregistrement, avec son propre footage-start et sa caméra.",
+                "CPP 60-1, 77-1-1, 99-3 ; RGPD art. 5(1)(b)",
+            ),
+            Late::PropertyLocked(name) => (
+                "PROPERTY_LOCKED",
+                format!("{name} was to be changed while the gate runs, and was not."),
+                format!("{name} devait être modifié pendant la marche de la porte et ne l'a pas été."),
+                "Set it in the state READY: one run serves one purpose.",
+                "Modifiez-le dans l'état READY : une exécution sert une seule finalité.",
+                "RGPD art. 5(1)(b) ; C. pén. 226-21",
+            ),
             Late::Closed(Closed::Upstream) => (
                 "SESSION_CLOSED",
                 "The gate behind the source has closed this session.".into(),
@@ -288,9 +334,14 @@ mod tests {
             Late::NoRegister,
             Late::TwoPurposes,
             Late::UnknownSession,
+            Late::MandateGone,
+            Late::MandateReplaced("stats"),
+            Late::StreamChanged,
+            Late::PropertyLocked("camera".into()),
             Late::Closed(Closed::Expired),
             Late::Closed(Closed::ClockBack),
             Late::Closed(Closed::Upstream),
+            Late::Closed(Closed::StreamChanged),
         ] {
             let refusal = Refusal::from(&late);
             assert!(refusal.message_en.ends_with('.'), "{late:?}");

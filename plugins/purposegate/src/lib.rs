@@ -24,6 +24,7 @@ pub mod exit;
 pub mod files;
 pub mod footage;
 pub mod frames;
+pub mod held;
 pub mod joins;
 pub mod late;
 pub mod media;
@@ -33,6 +34,7 @@ pub mod proof;
 mod purposegate;
 pub mod session;
 pub mod sessions;
+pub mod ticker;
 pub mod transport;
 pub mod watch;
 

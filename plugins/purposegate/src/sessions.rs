@@ -10,7 +10,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
 };
 
 use gst::prelude::*;
@@ -45,7 +45,10 @@ pub struct Shared {
     /// All that was announced, since events of an earlier purpose may still be on their way.
     announced: Mutex<Vec<Purpose>>,
     source: glib::WeakRef<gst::Pad>,
+    /// Seconds since 1970-01-01 UTC.
+    expires: AtomicI64,
     verdict: AtomicU8,
+    recorded: AtomicBool,
     why: OnceLock<Refusal>,
 }
 
@@ -65,6 +68,16 @@ impl Shared {
         }
     }
 
+    /// When it ends, in seconds since 1970-01-01 UTC.
+    pub fn expires(&self) -> i64 {
+        self.expires.load(Ordering::Acquire)
+    }
+
+    /// Whether its end is in the register, or about to be.
+    pub fn recorded(&self) -> &AtomicBool {
+        &self.recorded
+    }
+
     /// Why it was closed, where it was.
     pub fn why(&self) -> Option<&Refusal> {
         self.why.get()
@@ -77,19 +90,16 @@ impl Shared {
         first
     }
 
-    /// Stops the frames of the session for a while, or lets them go on. Nothing where it was closed.
-    pub fn suspend(&self, suspended: bool) {
+    /// Stops the frames of the session for a while, or lets them go on. Whether that is new; nothing changes
+    /// where it was closed.
+    pub fn suspend(&self, suspended: bool) -> bool {
         let (from, to) = match suspended {
             true => (Verdict::Open, Verdict::Suspended),
             false => (Verdict::Suspended, Verdict::Open),
         };
-        // Fails where it stands so already, or is closed.
-        let _ = self.verdict.compare_exchange(
-            from as u8,
-            to as u8,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        self.verdict
+            .compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     fn end(&self) {
@@ -115,9 +125,10 @@ impl Announced {
         &self.0
     }
 
-    /// Announces another purpose of the same session.
+    /// Announces another purpose of the same session, and with it another end.
     pub fn renew(&self, purpose: &Purpose) {
         self.0.announced().extend(as_sent(purpose));
+        self.0.expires.store(purpose.expires, Ordering::Release);
     }
 }
 
@@ -135,6 +146,8 @@ pub fn announce(purpose: &Purpose, source: &gst::Pad) -> Announced {
         session: purpose.session.clone(),
         announced: Mutex::new(as_sent(purpose).into_iter().collect()),
         source: source.downgrade(),
+        expires: AtomicI64::new(purpose.expires),
+        recorded: AtomicBool::default(),
         verdict: AtomicU8::new(Verdict::Open as u8),
         why: OnceLock::new(),
     });
@@ -219,13 +232,13 @@ mod tests {
         let pad = gst::Pad::new(gst::PadDirection::Src);
         let announced = announce(&purpose("sessions-2"), &pad);
         let shared = announced.shared().clone();
-        shared.suspend(true);
+        assert!(shared.suspend(true));
         assert_eq!(shared.verdict(), Verdict::Suspended);
-        shared.suspend(false);
+        assert!(shared.suspend(false) && !shared.suspend(false));
         assert_eq!(shared.verdict(), Verdict::Open);
         assert!(shared.close((&Late::NoRegister).into()));
         assert!(!shared.close((&Late::TwoPurposes).into()));
-        shared.suspend(false);
+        assert!(!shared.suspend(false));
         assert_eq!(shared.why().unwrap().code, "NO_REGISTER");
         drop(announced);
         assert_eq!(shared.verdict(), Verdict::Closed);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a gate asks other elements before and while frames flow: the register, the source, the pipeline.
 
-use std::time::Instant;
-
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 use jiff::Timestamp;
 use privacy_common::{AuditAnswer, AuditRequest, PathNote, Purpose};
+use privacy_policy::Refusal;
 
 use super::{
     Message, Stage,
@@ -18,9 +17,8 @@ use crate::{
     media::NotImages,
     opening::{self, Opened, Refused},
     paths,
-    session::{Decision, Session},
+    session::Session,
     sessions,
-    watch::Closed,
 };
 
 impl PurposeGate {
@@ -32,7 +30,7 @@ impl PurposeGate {
         }
     }
 
-    fn ask_register(&self, request: &AuditRequest) -> AuditAnswer {
+    pub(super) fn ask_register(&self, request: &AuditRequest) -> AuditAnswer {
         self.ask(request.to_query())
     }
 
@@ -82,7 +80,7 @@ impl PurposeGate {
             AuditAnswer::Failed(why) => Late::RegisterFailed(why),
             _ => Late::NoRegister,
         };
-        let unrecorded = privacy_policy::Refusal::from(&unrecorded);
+        let unrecorded = Refusal::from(&unrecorded);
         if unrecorded.code == refusal.code {
             text
         } else {
@@ -90,18 +88,9 @@ impl PurposeGate {
         }
     }
 
-    /// Closes the gate for good; the first time, it is recorded and told.
-    fn refuse(&self, state: &State, refused: &Refused) -> gst::FlowError {
-        state.session.close(&refused.refusal);
-        if state.session.shut() {
-            let text = self.record(&state.settings, &state.session.id, refused);
-            gst::element_imp_error!(self, gst::ResourceError::NotAuthorized, ("{text}"));
-        }
-        gst::FlowError::Error
-    }
-
-    pub(super) fn refuse_late(&self, state: &State, late: &Late) -> gst::FlowError {
-        self.refuse(state, &state.session.refused(late, Timestamp::now()))
+    /// Closes the gate for good, for a reason that shows only while it runs.
+    pub(super) fn refuse_late(&self, state: &State, late: &Late) {
+        self.end(state, late.into());
     }
 
     /// The frame's place in the recording. Demuxers of old containers (AVI) know only when a frame is to be
@@ -114,37 +103,35 @@ impl PurposeGate {
     }
 
     /// Makes sure that an entry gate is open before `frame`: the source is known by now, and the register
-    /// answers. An exit gate waits for its purpose.
-    pub(super) fn decide(
-        &self,
-        state: &State,
-        frame: &gst::BufferRef,
-    ) -> Result<(), gst::FlowError> {
+    /// answers. An exit gate waits for its purpose. While a decision stands there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// When the gate must not open, or not stay open.
+    pub(super) fn decide(&self, state: &State, frame: &gst::BufferRef) -> Result<(), Refusal> {
         let session = &state.session;
-        if let Decision::Shut = session.decision() {
-            return Err(gst::FlowError::Error);
-        }
         if !session.holds_images() {
-            let late = Late::Media(NotImages::Unknown(String::new()));
-            return Err(self.refuse_late(state, &late));
+            return Err((&Late::Media(NotImages::Unknown(String::new()))).into());
         }
         let Some(opened) = &session.opened else {
             return Ok(());
         };
-        if let Decision::Open(open) = session.decision() {
-            if session.rounds.due(Instant::now()) {
-                self.look_again(state, opened, &open.purpose)?;
+        let src = self.obj().src_pad().clone();
+        if session.is_open() {
+            if let Some(purpose) = session.purpose().filter(|_| session.is_relinked()) {
+                self.walk(opened, &purpose)?;
+            }
+            if let Some(renewed) = session.renewed() {
+                src.push_event(renewed.to_event());
             }
             return Ok(());
         }
-        let purpose = self
-            .open_entry(session, opened, frame)
-            .map_err(|refused| self.refuse(state, &refused))?;
+        let purpose = self.open_entry(session, opened, frame)?;
         // Known before the event is on its way.
-        let announced = sessions::announce(&purpose, self.obj().src_pad());
+        let announced = sessions::announce(&purpose, &src);
         let event = purpose.to_event();
-        session.open(purpose, announced, Timestamp::now());
-        self.obj().src_pad().push_event(event);
+        session.open(purpose, announced);
+        src.push_event(event);
         Ok(())
     }
 
@@ -153,25 +140,20 @@ impl PurposeGate {
     /// # Errors
     ///
     /// When no entry gate stands behind it, which closes this gate for good.
-    pub(super) fn declared(
-        &self,
-        state: &State,
-        purpose: Option<Purpose>,
-    ) -> Result<(), gst::FlowError> {
+    pub(super) fn declared(&self, state: &State, purpose: Option<Purpose>) -> Result<(), Late> {
         let here = self.obj();
-        let now = Timestamp::now();
         let Some(purpose) = purpose else {
-            state.session.declare(None, now);
+            state.session.declare(None);
             return Ok(());
         };
         match sessions::find(&purpose, |pad| {
             paths::leads_to(pad, here.upcast_ref::<gst::Element>())
         }) {
             Some(shared) => {
-                state.session.declare(Some((purpose, shared)), now);
+                state.session.declare(Some((purpose, shared)));
                 Ok(())
             }
-            None => Err(self.refuse_late(state, &Late::UnknownSession)),
+            None => Err(Late::UnknownSession),
         }
     }
 
@@ -180,28 +162,28 @@ impl PurposeGate {
         session: &Session,
         opened: &Opened,
         frame: &gst::BufferRef,
-    ) -> Result<Purpose, Box<Refused>> {
+    ) -> Result<Purpose, Refusal> {
         let now = Timestamp::now();
-        let late = |late: Late| Box::new(session.refused(&late, now));
-        opened
+        session
             .check(now)
-            .map_err(|closed| late(Late::Closed(closed)))?;
+            .map_err(|closed| session.refusal_of(closed))?;
+        // The mandate may hold no more, or not yet again, since the element was started.
+        opened.look_again(session.asked(), now)?;
         let mut latency = gst::query::Latency::new();
         if !self.obj().sink_pad().peer_query(&mut latency) {
-            return Err(late(Late::UnknownSource));
+            return Err((&Late::UnknownSource).into());
         }
-        let grant = &opened.grant;
-        let mode = grant
-            .check_mode(latency.result().0)
-            .map_err(|refusal| Box::new(session.refused_for(refusal, now)))?;
+        let granted = opened.granted();
+        let grant = &granted.grant;
+        let mode = grant.check_mode(latency.result().0)?;
         let footage = opened.footage.time(frame, self.stream_time(frame));
         if let (Some((from, to)), None) = (opened.footage.range(), footage.first_frame) {
-            return Err(late(Late::FootageTime(from, to)));
+            return Err((&Late::FootageTime(from, to)).into());
         }
         let purpose = opening::purpose_event(grant, &session.id);
-        // Counts as a round: frames follow at once.
-        session.rounds.due(Instant::now());
-        self.walk(opened, &purpose).map_err(late)?;
+        // Whatever was linked until now is seen here.
+        session.is_relinked();
+        self.walk(opened, &purpose)?;
         self.warn_of_sources(opened);
         let answer = self.ask_to_open(
             opened,
@@ -214,11 +196,12 @@ impl PurposeGate {
         );
         let entry = match answer {
             AuditAnswer::Durable(entry) => entry,
-            AuditAnswer::Failed(why) => return Err(late(Late::RegisterFailed(why))),
-            AuditAnswer::AlreadyUsed(entry) => return Err(late(Late::AlreadyUsed(entry))),
-            AuditAnswer::UseUnchecked => return Err(late(Late::UseUnchecked)),
-            AuditAnswer::None => return Err(late(Late::NoRegister)),
+            AuditAnswer::Failed(why) => return Err((&Late::RegisterFailed(why)).into()),
+            AuditAnswer::AlreadyUsed(entry) => return Err((&Late::AlreadyUsed(entry)).into()),
+            AuditAnswer::UseUnchecked => return Err((&Late::UseUnchecked).into()),
+            AuditAnswer::None => return Err((&Late::NoRegister).into()),
         };
+        session.opened_on(mode, footage);
         gst::info!(
             CAT,
             imp = self,
@@ -232,24 +215,5 @@ impl PurposeGate {
             expires_at: grant.expires.to_string(),
         });
         Ok(purpose)
-    }
-
-    /// What may have changed since the gate opened: links, and restrictions of the mandate.
-    fn look_again(
-        &self,
-        state: &State,
-        opened: &Opened,
-        purpose: &Purpose,
-    ) -> Result<(), gst::FlowError> {
-        self.walk(opened, purpose)
-            .map_err(|late| self.refuse_late(state, &late))?;
-        // An end that is reached as foreseen is met at the frame, with the deny action.
-        if opened.grant.still_holds(&opened.mandate, Timestamp::now())
-            || opened.watch.check(Timestamp::now().as_second()).is_err()
-        {
-            Ok(())
-        } else {
-            Err(self.refuse_late(state, &Late::Closed(Closed::Expired)))
-        }
     }
 }

@@ -16,8 +16,12 @@
  *
  * Since: 0.1.0
  */
-use std::sync::{Arc, LazyLock, Mutex};
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 
+use arc_swap::ArcSwapOption;
 use gst::{prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::base_transform::GenerateOutputSuccess, subclass::prelude::*};
 use jiff::Timestamp;
@@ -29,10 +33,11 @@ use super::{
 };
 use crate::{
     frames::{Frames, FramesError},
+    held::Why,
     late::Late,
     media, opening,
     session::{self, Fate, Session, Unproven},
-    watch::Closed,
+    ticker::Ticker,
 };
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -44,17 +49,20 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 });
 
 /// A run, with the settings that it began with.
-#[derive(Clone)]
 pub(super) struct State {
-    pub(super) settings: Arc<Settings>,
-    pub(super) session: Arc<Session>,
+    pub(super) settings: Settings,
+    pub(super) session: Session,
 }
 
-/// Lock order: `settings`, then `state`; neither is held while anything else is done.
+/// What a gate looks at while it runs, whether frames come or not.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// No lock is held while anything else is done. A frame reads `state` without one.
 #[derive(Default)]
 pub struct PurposeGate {
     settings: Mutex<Settings>,
-    state: Mutex<Option<State>>,
+    state: ArcSwapOption<State>,
+    ticker: Mutex<Option<Ticker>>,
 }
 
 #[glib::object_subclass]
@@ -65,8 +73,14 @@ impl ObjectSubclass for PurposeGate {
 }
 
 impl PurposeGate {
-    pub(super) fn running(&self) -> Option<State> {
-        self.state.lock().unwrap().clone()
+    pub(super) fn running(&self) -> Option<Arc<State>> {
+        self.state.load_full()
+    }
+
+    fn wake(&self) {
+        if let Some(ticker) = &*self.ticker.lock().unwrap() {
+            ticker.wake();
+        }
     }
 
     pub(super) fn post(&self, message: &Message) {
@@ -80,19 +94,25 @@ impl PurposeGate {
     }
 
     /// What leaves in the place of a frame that may not, while others may.
-    fn hold(&self, state: &State, frame: &gst::BufferRef, reason: String) -> GenerateOutputSuccess {
+    fn hold(&self, state: &State, frame: &gst::BufferRef, why: &Why) -> GenerateOutputSuccess {
+        let reason = why.english();
         if state.session.is_news(&reason) {
             gst::warning!(CAT, imp = self, "holding frames: {reason}");
             let purpose = state.session.purpose();
             self.post(&Message::Held {
                 session: purpose.map_or_else(String::new, |p| p.session),
+                code: why.code().to_owned(),
                 reason,
+                reason_fr: why.french(),
             });
+            if state.session.note(why.code(), || why.refusal()) {
+                self.wake();
+            }
         }
         self.black(state, frame)
     }
 
-    fn black(&self, state: &State, frame: &gst::BufferRef) -> GenerateOutputSuccess {
+    pub(super) fn black(&self, state: &State, frame: &gst::BufferRef) -> GenerateOutputSuccess {
         let wanted = state.settings.deny_action == DenyAction::Black;
         match wanted.then(|| state.session.black(frame)).flatten() {
             Some(black) => GenerateOutputSuccess::Buffer(black),
@@ -100,55 +120,33 @@ impl PurposeGate {
         }
     }
 
-    /// Closes the gate for good: what leaves cannot be written down. The first time, it is told.
+    /// Closes the gate for good: what leaves cannot be written down.
     fn unwritten(&self, state: &State, error: &FramesError) {
-        if state.session.shut() {
-            let text = state.settings.text(&error.refusal());
-            if error.is_full() {
-                gst::element_imp_error!(self, gst::ResourceError::NoSpaceLeft, ("{text}"));
-            } else {
-                gst::element_imp_error!(self, gst::ResourceError::Write, ("{text}"));
-            }
-        }
+        let kind = match error.is_full() {
+            true => gst::ResourceError::NoSpaceLeft,
+            false => gst::ResourceError::Write,
+        };
+        self.end_hard(state, error.refusal(), kind);
     }
 
-    /// The decision ended while frames flow.
-    fn close(
-        &self,
-        state: &State,
-        frame: &gst::BufferRef,
-        closed: Closed,
-    ) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let reason = match closed {
-            Closed::Expired => "expired",
-            Closed::ClockBack => "clock-back",
-            Closed::Upstream => "session-closed",
-        };
-        let refusal = state
-            .session
-            .why()
-            .unwrap_or_else(|| (&Late::Closed(closed)).into());
-        state.session.close(&refusal);
-        if state.session.is_news(reason) {
-            self.post(&Message::Expired {
-                session: state.session.id.clone(),
-                reason: reason.to_owned(),
-            });
+    /// A property was set that is locked. One run, one purpose: a change while frames flow would be a misuse of
+    /// purpose.
+    fn locked(&self, state: &State, spec: &glib::ParamSpec, value: &glib::Value) {
+        let name = spec.name();
+        let mut changed = state.settings.clone();
+        changed.set(name, value);
+        if changed == state.settings {
+            return;
         }
-        match state.settings.deny_action {
-            DenyAction::Error => {
-                let text = state.settings.text(&refusal);
-                gst::element_imp_error!(self, gst::ResourceError::NotAuthorized, ("{text}"));
-                Err(gst::FlowError::Error)
-            }
-            DenyAction::Drop | DenyAction::Black => Ok(self.black(state, frame)),
-            DenyAction::Eos => {
-                // Not every source ends the stream by itself when it is told that it has ended.
-                if state.session.ends() {
-                    self.obj().src_pad().push_event(gst::event::Eos::new());
-                }
-                Err(gst::FlowError::Eos)
-            }
+        gst::warning!(
+            CAT,
+            imp = self,
+            "{name} is locked from PAUSED on; set it in READY"
+        );
+        let late = Late::PropertyLocked(name.to_owned());
+        if state.session.note(name, || (&late).into()) {
+            // Whoever sets a property does not wait for a disk.
+            self.wake();
         }
     }
 }
@@ -159,15 +157,8 @@ impl ObjectImpl for PurposeGate {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
-        if self.running().is_some() {
-            // One run, one purpose: a change while frames flow would be a misuse of purpose.
-            gst::warning!(
-                CAT,
-                imp = self,
-                "{} is locked from PAUSED on; set it in READY",
-                spec.name()
-            );
-            return;
+        if let Some(state) = self.running() {
+            return self.locked(&state, spec, value);
         }
         self.settings.lock().unwrap().set(spec.name(), value);
     }
@@ -181,13 +172,14 @@ impl ObjectImpl for PurposeGate {
                 .to_value(),
             "session" => session.map(|s| s.id.clone()).to_value(),
             "expires-at" => session
-                .and_then(|s| s.purpose())
-                .and_then(|p| Timestamp::from_second(p.expires).ok())
+                .and_then(|s| s.expires())
+                .and_then(|end| Timestamp::from_second(end).ok())
                 .map(|t| t.to_string())
                 .to_value(),
             "stats" => session
                 .map_or_else(session::no_stats, |s| s.stats())
                 .to_value(),
+            "decision" => session.map(|s| s.described(Timestamp::now())).to_value(),
             // What runs, and not what was set while it started.
             name => match &running {
                 Some(state) => state.settings.get(name),
@@ -210,6 +202,22 @@ impl ElementImpl for PurposeGate {
             )
         });
         Some(&METADATA)
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        // Whatever changed in a pause is met before a frame is. From READY to PAUSED all is decided anew.
+        if transition == gst::StateChange::PausedToPlaying
+            && let Some(state) = self.running()
+        {
+            self.look(&state);
+            if state.session.ending().is_some_and(|ending| ending.hard) {
+                return Err(gst::StateChangeError);
+            }
+        }
+        self.parent_change_state(transition)
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
@@ -244,14 +252,16 @@ impl BaseTransformImpl for PurposeGate {
         let settings = self.settings.lock().unwrap().clone();
         // Whatever leaves is the very buffer that came, or a new one: nothing is allocated for frames.
         self.obj().set_passthrough(true);
+        let now = Timestamp::now();
+        let id = uuid::Uuid::new_v4().to_string();
         let frames = settings.frames().map_err(|e| {
-            let text = settings.text(&e.refusal());
+            let refused = opening::refuse(e.refusal(), None, &settings.asked, &id, now);
+            let text = self.record(&settings, &id, &refused);
             gst::error_msg!(gst::ResourceError::OpenWrite, ("{text}"))
         })?;
-        let id = uuid::Uuid::new_v4().to_string();
         let opened = match settings.stage {
             Stage::Exit => None,
-            Stage::Entry => match opening::open(&settings.asked, &id, Timestamp::now()) {
+            Stage::Entry => match opening::open(&settings.asked, &id, now) {
                 Ok(opened) => Some(opened),
                 Err(refused) => {
                     let text = self.record(&settings, &id, &refused);
@@ -262,18 +272,40 @@ impl BaseTransformImpl for PurposeGate {
                 }
             },
         };
-        *self.state.lock().unwrap() = Some(State {
-            session: Arc::new(Session::new(id, settings.asked.clone(), opened).with_frames(frames)),
-            settings: Arc::new(settings),
+        let asked = settings.asked.clone();
+        let state = Arc::new(State {
+            session: Session::new(id, asked, opened, now).with_frames(frames),
+            settings,
         });
+        self.state.store(Some(state.clone()));
+        let gate = self.obj().downgrade();
+        let ticker = Ticker::start("purposegate", ROUND, move || match gate.upgrade() {
+            Some(gate) => {
+                gate.imp().tick(&state);
+                true
+            }
+            None => false,
+        });
+        match ticker {
+            Ok(ticker) => *self.ticker.lock().unwrap() = Some(ticker),
+            Err(error) => {
+                // Nobody would look whether the mandate still holds.
+                self.state.store(None);
+                return Err(gst::error_msg!(
+                    gst::CoreError::Thread,
+                    ("No thread can be started: {error} / Aucun fil d'exécution ne peut être lancé : {error}")
+                ));
+            }
+        }
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        let Some(state) = self.state.lock().unwrap().take() else {
+        *self.ticker.lock().unwrap() = None;
+        let Some(state) = self.state.swap(None) else {
             return Ok(());
         };
-        state.session.end();
+        state.session.retire();
         if let Some(Err(error)) = state.session.frames().map(Frames::finish) {
             // Told, and no failure of this: an element that cannot be stopped helps nobody.
             self.unwritten(&state, &error);
@@ -288,7 +320,9 @@ impl BaseTransformImpl for PurposeGate {
         let checked = media::check(incaps);
         state.session.set_media(checked.is_ok(), incaps);
         checked.map_err(|not_images| {
-            let _ = self.refuse_late(&state, &Late::Media(not_images));
+            // Caps that are refused end the stream whatever the deny action.
+            let refusal = (&Late::Media(not_images)).into();
+            self.end_hard(&state, refusal, gst::ResourceError::NotAuthorized);
             gst::loggable_error!(CAT, "{incaps} may hold more than images")
         })
     }
@@ -299,16 +333,30 @@ impl BaseTransformImpl for PurposeGate {
         };
         if let Some(purpose) = Purpose::from_event(&event) {
             if state.session.stage() == Stage::Entry {
-                let _ = self.refuse_late(&state, &Late::TwoPurposes);
+                self.refuse_late(&state, &Late::TwoPurposes);
                 return false;
             }
-            if self.declared(&state, purpose.ok()).is_err() {
+            if let Err(late) = self.declared(&state, purpose.ok()) {
+                self.refuse_late(&state, &late);
                 return false;
             }
         }
         let event = match event.view() {
-            gst::EventView::StreamStart(_) => {
-                state.session.stream_started();
+            gst::EventView::StreamStart(start) => {
+                if let Err(late) = state.session.stream_started(start.stream_id()) {
+                    self.refuse_late(&state, &late);
+                }
+                event
+            }
+            gst::EventView::Segment(segment) if state.session.stage() == Stage::Entry => {
+                let segment = segment.segment().downcast_ref::<gst::ClockTime>().cloned();
+                if let Err(late) = state.session.set_segment(segment) {
+                    self.refuse_late(&state, &late);
+                }
+                event
+            }
+            gst::EventView::FlushStop(_) if state.session.stage() == Stage::Entry => {
+                state.session.flushed();
                 event
             }
             gst::EventView::Eos(_) => {
@@ -335,7 +383,7 @@ impl BaseTransformImpl for PurposeGate {
             && let Some(state) = self.running()
         {
             // Something was linked downstream.
-            state.session.rounds.ask();
+            state.session.relink();
         }
         self.parent_src_event(event)
     }
@@ -365,27 +413,40 @@ impl BaseTransformImpl for PurposeGate {
         let Some(mut frame) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
-        let state = self.running().ok_or(gst::FlowError::Flushing)?;
-        self.decide(&state, &frame)?;
-        let fate = state
-            .session
-            .judge(&frame, self.stream_time(&frame), Timestamp::now())
+        let state = self.state.load();
+        let state = state.as_deref().ok_or(gst::FlowError::Flushing)?;
+        let session = &state.session;
+        if session.needs_a_look()
+            && let Err(refusal) = self.decide(state, &frame)
+        {
+            self.end(state, refusal);
+            return self.denied(state, &frame);
+        }
+        let fate = session
+            .judge(&frame, || self.stream_time(&frame), Timestamp::now())
             .map_err(|e| {
                 match e {
                     Unproven::Unreadable => {
                         gst::element_imp_error!(self, gst::ResourceError::Read, ["{e}"]);
                     }
-                    Unproven::Frames(e) => self.unwritten(&state, &e),
+                    Unproven::Frames(e) => self.unwritten(state, &e),
                 }
                 gst::FlowError::Error
             })?;
         match fate {
             Fate::Out => {
-                state.session.strip(&mut frame);
+                session.strip(&mut frame);
                 Ok(GenerateOutputSuccess::Buffer(frame))
             }
-            Fate::Held(reason) => Ok(self.hold(&state, &frame, reason)),
-            Fate::Closed(closed) => self.close(&state, &frame, closed),
+            Fate::Held(why) => Ok(self.hold(state, &frame, &why)),
+            Fate::Paused => Ok(self.black(state, &frame)),
+            Fate::Ends(closed) => {
+                let refusal = session.refusal_of(closed);
+                session.end_all(&refusal);
+                self.end(state, refusal);
+                self.denied(state, &frame)
+            }
+            Fate::Ended => self.denied(state, &frame),
         }
     }
 }

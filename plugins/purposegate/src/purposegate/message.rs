@@ -43,12 +43,51 @@ pub enum Message {
         /// `expired` or `clock-back`.
         reason: String,
     },
-    /// `held`: the exit gate holds frames back; sent when the reason changes.
+    /// `expiring`: the decision ends soon.
+    Expiring {
+        /// The session.
+        session: String,
+        /// End of the decision, RFC 3339.
+        expires_at: String,
+    },
+    /// `revoked`: images flowed and do no more, for another reason than time.
+    Revoked {
+        /// The session.
+        session: String,
+        /// Code of the refusal.
+        code: String,
+    },
+    /// `suspended`: images do not flow for now (deny-action drop or black).
+    Suspended {
+        /// The session.
+        session: String,
+        /// Code of the refusal.
+        code: String,
+    },
+    /// `resumed`: images flow again after a suspension.
+    Resumed {
+        /// The session.
+        session: String,
+    },
+    /// `renewed`: another mandate took the place of the one in use.
+    Renewed {
+        /// The session.
+        session: String,
+        /// SHA-256 of the new mandate, in hex.
+        mandate_digest: String,
+        /// End of the decision, RFC 3339.
+        expires_at: String,
+    },
+    /// `held`: the gate holds frames back; sent when the reason changes.
     Held {
         /// The session; empty without a purpose.
         session: String,
+        /// Stable code.
+        code: String,
         /// Why, in English.
         reason: String,
+        /// Why, in French.
+        reason_fr: String,
     },
 }
 
@@ -100,10 +139,44 @@ impl From<&Message> for gst::Structure {
                 .field("event", "expired")
                 .field("session", &*c_text(session))
                 .field("reason", &*c_text(reason)),
-            Message::Held { session, reason } => builder
+            Message::Expiring {
+                session,
+                expires_at,
+            } => builder
+                .field("event", "expiring")
+                .field("session", &*c_text(session))
+                .field("expires-at", &*c_text(expires_at)),
+            Message::Revoked { session, code } => builder
+                .field("event", "revoked")
+                .field("session", &*c_text(session))
+                .field("code", &*c_text(code)),
+            Message::Suspended { session, code } => builder
+                .field("event", "suspended")
+                .field("session", &*c_text(session))
+                .field("code", &*c_text(code)),
+            Message::Resumed { session } => builder
+                .field("event", "resumed")
+                .field("session", &*c_text(session)),
+            Message::Renewed {
+                session,
+                mandate_digest,
+                expires_at,
+            } => builder
+                .field("event", "renewed")
+                .field("session", &*c_text(session))
+                .field("mandate-digest", &*c_text(mandate_digest))
+                .field("expires-at", &*c_text(expires_at)),
+            Message::Held {
+                session,
+                code,
+                reason,
+                reason_fr,
+            } => builder
                 .field("event", "held")
                 .field("session", &*c_text(session))
-                .field("reason", &*c_text(reason)),
+                .field("code", &*c_text(code))
+                .field("reason", &*c_text(reason))
+                .field("reason-fr", &*c_text(reason_fr)),
         }
         .build()
     }
@@ -143,9 +216,31 @@ impl TryFrom<&gst::StructureRef> for Message {
                 session: text("session")?,
                 reason: text("reason")?,
             },
+            "expiring" => Self::Expiring {
+                session: text("session")?,
+                expires_at: text("expires-at")?,
+            },
+            "revoked" => Self::Revoked {
+                session: text("session")?,
+                code: text("code")?,
+            },
+            "suspended" => Self::Suspended {
+                session: text("session")?,
+                code: text("code")?,
+            },
+            "resumed" => Self::Resumed {
+                session: text("session")?,
+            },
+            "renewed" => Self::Renewed {
+                session: text("session")?,
+                mandate_digest: text("mandate-digest")?,
+                expires_at: text("expires-at")?,
+            },
             "held" => Self::Held {
                 session: text("session")?,
+                code: text("code")?,
                 reason: text("reason")?,
+                reason_fr: text("reason-fr")?,
             },
             other => return Err(glib::bool_error!("{NAME}: unknown event \"{other}\"")),
         })
@@ -180,7 +275,29 @@ mod tests {
             },
             Message::Held {
                 session: String::new(),
+                code: "HELD_NOT_MASKED".into(),
                 reason: "r".into(),
+                reason_fr: "é".into(),
+            },
+            Message::Expiring {
+                session: "s".into(),
+                expires_at: "2026-11-21T12:00:00Z".into(),
+            },
+            Message::Revoked {
+                session: "s".into(),
+                code: "REVOKED_MANDATE".into(),
+            },
+            Message::Suspended {
+                session: "s".into(),
+                code: "OUTSIDE_SCHEDULE".into(),
+            },
+            Message::Resumed {
+                session: "s".into(),
+            },
+            Message::Renewed {
+                session: "s".into(),
+                mandate_digest: "00".into(),
+                expires_at: "2026-11-21T12:00:00Z".into(),
             },
         ] {
             let structure = gst::Structure::from(&message);

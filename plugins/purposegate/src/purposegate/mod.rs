@@ -2,6 +2,7 @@
 use gst::prelude::*;
 
 mod asking;
+mod closing;
 mod imp;
 mod links;
 mod message;

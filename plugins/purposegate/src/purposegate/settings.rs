@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The user's, as they stand. Checked when the element starts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     pub stage: Stage,
     pub asked: Asked,
@@ -60,6 +60,21 @@ pub fn param_specs() -> &'static [glib::ParamSpec] {
                 "Rules file",
                 "Path of a rules file to use instead of the built-in one (entry)",
             ),
+            text(
+                "revocation-file",
+                "Revocation file",
+                "Path of the list of withdrawn mandates and of suspensions, looked at again while frames flow; one that is missing or cannot be read refuses (entry)",
+            ),
+            text(
+                "election-calendar",
+                "Election calendar",
+                "Path of an election calendar to use instead of the built-in one (entry)",
+            ),
+            text(
+                "cosigner-keys",
+                "Cosigner keys",
+                "Path of the public key file of the people who may countersign, or of a folder of them (entry)",
+            ),
             text("camera", "Camera", "Identifier of the camera, as the mandate names it (entry)"),
             text(
                 "operator",
@@ -91,9 +106,14 @@ pub fn param_specs() -> &'static [glib::ParamSpec] {
                 .blurb("Language of error texts")
                 .mutable_ready()
                 .build(),
-            read("state", "State", "closed, open or expired"),
+            read("state", "State", "closed, open, suspended, expired or revoked"),
             read("session", "Session", "Random identifier of the running session, as in the register"),
             read("expires-at", "Expires at", "When the decision ends, RFC 3339"),
+            glib::ParamSpecBoxed::builder::<gst::Structure>("decision")
+                .nick("Decision")
+                .blurb("What is decided: state, and of an end its code, reason and legal reference")
+                .read_only()
+                .build(),
             glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                 .nick("Statistics")
                 .blurb("Counters of the running session")
@@ -119,6 +139,9 @@ impl Settings {
             "mandate" => self.asked.mandate = text(),
             "trusted-keys" => self.asked.trusted_keys = text(),
             "rules-file" => self.asked.rules_file = text(),
+            "revocation-file" => self.asked.revocation_file = text(),
+            "election-calendar" => self.asked.election_calendar = text(),
+            "cosigner-keys" => self.asked.cosigner_keys = text(),
             "camera" => self.asked.camera = text(),
             "operator" => self.asked.operator = text(),
             "footage-start" => self.asked.footage_start = text(),
@@ -149,6 +172,9 @@ impl Settings {
             "mandate" => text(&self.asked.mandate),
             "trusted-keys" => text(&self.asked.trusted_keys),
             "rules-file" => text(&self.asked.rules_file),
+            "revocation-file" => text(&self.asked.revocation_file),
+            "election-calendar" => text(&self.asked.election_calendar),
+            "cosigner-keys" => text(&self.asked.cosigner_keys),
             "camera" => text(&self.asked.camera),
             "operator" => text(&self.asked.operator),
             "footage-start" => text(&self.asked.footage_start),

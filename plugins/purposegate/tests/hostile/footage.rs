@@ -42,12 +42,14 @@ fn c2_frames_outside_the_time_of_the_requisition_are_held_and_counted() {
     let stats: gst::Structure = h.element().unwrap().property("stats");
     assert_eq!(stats.get::<u64>("frames-outside").unwrap(), 5);
     assert_eq!(stats.get::<u64>("frames-held").unwrap(), 0);
-    assert_eq!(register.operations(), ["extract"]);
+    // Once, and beside the frames: none of them waits for a disk.
+    register.wait_for("OUTSIDE_REQUISITION_TIME");
+    assert_eq!(register.operations(), ["extract", "refuse"]);
     let declared = format!("\"footage_start\":\"{begins}\"");
     assert!(
-        register.last().contains(&declared),
+        register.first().contains(&declared),
         "the register says what the operator declared: {}",
-        register.last()
+        register.first()
     );
 }
 

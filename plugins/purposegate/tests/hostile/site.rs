@@ -134,6 +134,31 @@ impl Register {
         entries.iter().map(|e| e.operation.clone()).collect()
     }
 
+    /// How many entries there are of refusals with this code.
+    pub fn refusals(&self, code: &str) -> usize {
+        let code = format!("\"code\":\"{code}\"");
+        let entries = self.0.lock().unwrap();
+        entries.iter().filter(|e| e.entry.contains(&code)).count()
+    }
+
+    /// Waits for a refusal that is written down beside the frames.
+    pub fn wait_for(&self, code: &str) {
+        for _ in 0..600 {
+            if self.refusals(code) > 0 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!(
+            "no entry of {code} within a minute: {:?}",
+            self.operations()
+        );
+    }
+
+    pub fn first(&self) -> String {
+        self.0.lock().unwrap()[0].entry.clone()
+    }
+
     pub fn last(&self) -> String {
         self.0.lock().unwrap().last().unwrap().entry.clone()
     }
