@@ -6,4 +6,5 @@ mod entry;
 mod exit;
 mod footage;
 mod injected;
+mod rounds;
 mod site;
