@@ -62,8 +62,13 @@ impl Site {
     /// Signs a form and gives the properties of an entry gate that uses it.
     pub fn mandate(&self, form: &Form) -> String {
         let rules = Rules::builtin();
-        let token =
-            mandate::sign(form, &Conditions::new(&rules), &self.key, Timestamp::now()).unwrap();
+        // A mandate names whole seconds.
+        let mut form = form.clone();
+        for time in [&mut form.valid_from, &mut form.valid_to] {
+            *time = Timestamp::from_second(time.as_second()).unwrap();
+        }
+        let now = Timestamp::now();
+        let token = mandate::sign(&form, &Conditions::new(&rules), &self.key, now).unwrap();
         std::fs::write(self.path("mandate.biscuit"), token).unwrap();
         format!(
             "purpose={} mandate={} trusted-keys={} camera=cam-12 operator={} sink-class={}",
