@@ -35,6 +35,7 @@ fn main() {
     assert_eq!(error(&messages), None);
     assert_eq!(register.operations(), ["consult"]);
     assert_eq!(register.refusals("NO_REGISTER"), 0, "{}", register.last());
+    assert_eq!(register.first(), register.last());
     let purpose = Purpose::on_pad(&src(&gate)).expect("the gate declares a purpose");
     let mut identity = Harness::new("identity");
     identity.set_src_caps_str(CAPS);

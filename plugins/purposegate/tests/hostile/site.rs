@@ -146,20 +146,6 @@ impl Register {
         entries.iter().filter(|e| e.entry.contains(&code)).count()
     }
 
-    /// Waits for a refusal that is written down beside the frames.
-    pub fn wait_for(&self, code: &str) {
-        for _ in 0..600 {
-            if self.refusals(code) > 0 {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        panic!(
-            "no entry of {code} within a minute: {:?}",
-            self.operations()
-        );
-    }
-
     pub fn first(&self) -> String {
         self.0.lock().unwrap()[0].entry.clone()
     }
