@@ -11,7 +11,7 @@ mod output;
 mod page;
 mod prove;
 mod report;
-pub mod row;
+mod row;
 mod sheet;
 #[cfg(test)]
 mod snapshot;
