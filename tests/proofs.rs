@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use gst::prelude::*;
 use gst_privacy_tests::{init, site::Site, tool};
-use privacy_register::{FrameFile, Phase, Record, prove_frame_among};
+use privacy_register::{FrameFile, Phase, Record, prove_frame_among, prove_frame_within};
 
 /// Bytes of a frame of 64×48 pixels in NV12.
 const FRAME: usize = 64 * 48 * 3 / 2;
@@ -152,7 +152,25 @@ fn a_frame_is_proven_by_the_segment_that_it_left_in() {
         .collect();
     assert!(parts.len() >= 3, "{} segments of two seconds", parts.len());
     let path = file_of(&site, &parts[0]);
+    let mut next = 0;
     for part in &parts {
+        // The frames of each segment have a tree of their own, and every frame is in one of them.
+        let of = &part.entry.more["segment"];
+        let number = |name: &str| of[name].as_u64().unwrap();
+        let (first, frames) = (number("first_frame"), number("frames"));
+        assert_eq!(first, next);
+        next += frames;
+        let root = of["proof_root"].as_str().unwrap();
+        let own = FrameFile::read_within(path.as_ref(), first, frames).unwrap();
+        assert_eq!(own.root(), root, "segment {}", of["number"]);
+        if frames > 0 {
+            let last = prove_frame_within(path.as_ref(), next - 1, first, frames).unwrap();
+            last.check(root).unwrap();
+            for other in parts.iter().filter(|other| other.seq != part.seq) {
+                let root = other.entry.more["segment"]["proof_root"].as_str().unwrap();
+                assert!(last.check(root).is_err(), "entry {}", other.seq);
+            }
+        }
         let masked = part.entry.anonymisation.clone().unwrap();
         // Frames may be on their way between the gate and the sink, so the root may be over some more.
         let file = FrameFile::read_first(path.as_ref(), masked.frames_total).unwrap();
@@ -160,6 +178,8 @@ fn a_frame_is_proven_by_the_segment_that_it_left_in() {
         let proof = prove_frame_among(path.as_ref(), 0, masked.frames_total).unwrap();
         proof.check(&masked.proof_root).unwrap();
     }
+    let closing = entries.last().unwrap();
+    assert_eq!(closing["anonymisation"]["frames_total"], next);
 }
 
 #[test]

@@ -54,9 +54,28 @@ pub struct Counted {
     pub frames_out: u64,
     /// Frames held back because of their mask.
     pub mask_failures: u64,
+    /// Frames held back because of the time at which they were filmed.
+    pub outside: u64,
+    /// Frames that came after the end.
+    pub late: u64,
     /// Frames let out that were masked as a whole.
     pub whole_masked: u64,
     /// Root of the proof.
+    pub root: String,
+    /// The segment that ended when it was asked.
+    pub segment: Option<CountedSegment>,
+}
+
+/// Frames that a gate let out between two cuts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountedSegment {
+    /// Number of the segment.
+    pub number: u64,
+    /// Its first frame, counted in the session.
+    pub first_frame: u64,
+    /// Number of its frames.
+    pub frames: u64,
+    /// Root of their proof.
     pub root: String,
 }
 
@@ -123,15 +142,19 @@ pub fn closing(opening: &Entry, index: u64, end: End) -> Entry {
 
 /// The entry of a segment of what `opening`, which is entry `index`, has begun.
 pub fn segment(opening: &Entry, index: u64, end: End, segment: &Segment) -> Entry {
+    let frames = end.counted.as_ref().and_then(|c| c.segment.clone());
     let mut entry = continued(opening, index, Phase::Segment, end);
-    entry.more.insert(
-        "segment".into(),
-        json!({
-            "number": segment.number,
-            "from_byte": segment.from_byte,
-            "to_byte": segment.to_byte,
-        }),
-    );
+    let mut said = json!({
+        "number": segment.number,
+        "from_byte": segment.from_byte,
+        "to_byte": segment.to_byte,
+    });
+    if let Some(frames) = frames.filter(|frames| frames.number == segment.number) {
+        said["first_frame"] = frames.first_frame.into();
+        said["frames"] = frames.frames.into();
+        said["proof_root"] = frames.root.into();
+    }
+    entry.more.insert("segment".into(), said);
     entry
 }
 
@@ -204,6 +227,8 @@ fn continued(opening: &Entry, index: u64, phase: Phase, end: End) -> Entry {
             anonymisation.frames_total = counted.frames_out;
             anonymisation.frames_whole_masked = counted.whole_masked;
             anonymisation.mask_failures = counted.mask_failures;
+            anonymisation.frames_outside = counted.outside;
+            anonymisation.frames_late = counted.late;
             anonymisation.proof_root = counted.root;
             anonymisation.counted_at = counted.stage;
         }

@@ -222,6 +222,10 @@ pub struct Proof {
     pub frames_out: u64,
     /// Frames held back because their mask was missing or too weak.
     pub mask_failures: u64,
+    /// Frames held back because they were filmed outside the time that the mandate names.
+    pub outside: u64,
+    /// Frames that came after the decision had ended.
+    pub late: u64,
     /// Of the frames let out, those masked as a whole.
     pub whole_masked: u64,
     /// Root of the Merkle tree over the frames let out, in hex; empty when there is none.
@@ -230,6 +234,21 @@ pub struct Proof {
     pub first_pts: Option<gst::ClockTime>,
     /// PTS of the last frame let out.
     pub last_pts: Option<gst::ClockTime>,
+    /// Of the frames let out, those of the segment that was asked about.
+    pub segment: Option<SegmentProof>,
+}
+
+/// The frames let out between two cuts of a stream, which have a tree of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SegmentProof {
+    /// Number of the segment, from 0.
+    pub number: u64,
+    /// Its first frame, counted from 0 among those let out in the session.
+    pub first_frame: u64,
+    /// Number of its frames.
+    pub frames: u64,
+    /// Root of the Merkle tree over them, in hex; empty when there is none.
+    pub root: String,
 }
 
 impl Proof {
@@ -241,6 +260,19 @@ impl Proof {
                 .field("asked", &*c_text(session))
                 .build(),
         )
+    }
+
+    /// The same, and the segment of this number ends now. Asked again it is answered the same.
+    pub fn query_segment(session: &str, number: u64) -> gst::query::Custom<gst::Query> {
+        let mut query = Self::query(session);
+        query.structure_mut().set("segment", number);
+        query
+    }
+
+    /// The number of the segment that ends with a `privacy-proof` query; `None` when none does.
+    pub fn asked_segment(query: &gst::QueryRef) -> Option<u64> {
+        let s = query.structure().filter(|s| s.name() == PROOF_QUERY)?;
+        s.get("segment").ok()
     }
 
     /// The session that a `privacy-proof` query asks about; `None` when the query is another.
@@ -258,10 +290,18 @@ impl Proof {
         s.set("frames-in", self.frames_in);
         s.set("frames-out", self.frames_out);
         s.set("mask-failures", self.mask_failures);
+        s.set("outside", self.outside);
+        s.set("late", self.late);
         s.set("whole-masked", self.whole_masked);
         s.set("root", &*c_text(&self.root));
         s.set("first-pts", time(self.first_pts));
         s.set("last-pts", time(self.last_pts));
+        if let Some(segment) = &self.segment {
+            s.set("segment-number", segment.number);
+            s.set("segment-first-frame", segment.first_frame);
+            s.set("segment-frames", segment.frames);
+            s.set("segment-root", &*c_text(&segment.root));
+        }
     }
 
     /// Reads what a peer answered; an error when it cannot be read.
@@ -279,16 +319,38 @@ impl Proof {
             frames_in: fields::get(s, "frames-in")?,
             frames_out: fields::get(s, "frames-out")?,
             mask_failures: fields::get(s, "mask-failures")?,
+            outside: fields::get(s, "outside")?,
+            late: fields::get(s, "late")?,
             whole_masked: fields::get(s, "whole-masked")?,
             root: text("root")?,
             first_pts: time("first-pts")?,
             last_pts: time("last-pts")?,
+            segment: match s.has_field("segment-number") {
+                true => Some(SegmentProof {
+                    number: fields::get(s, "segment-number")?,
+                    first_frame: fields::get(s, "segment-first-frame")?,
+                    frames: fields::get(s, "segment-frames")?,
+                    root: text("segment-root")?,
+                }),
+                false => None,
+            },
         })
     }
 
     /// Asks the elements upstream of `sink_pad`. `None` when no gate answered.
     pub fn ask(sink_pad: &impl IsA<gst::Pad>, session: &str) -> Option<Self> {
-        let mut query = Self::query(session);
+        Self::ask_by(sink_pad, Self::query(session))
+    }
+
+    /// The same, and the segment of this number ends at the gate.
+    pub fn ask_segment(sink_pad: &impl IsA<gst::Pad>, session: &str, number: u64) -> Option<Self> {
+        Self::ask_by(sink_pad, Self::query_segment(session, number))
+    }
+
+    fn ask_by(
+        sink_pad: &impl IsA<gst::Pad>,
+        mut query: gst::query::Custom<gst::Query>,
+    ) -> Option<Self> {
         if !sink_pad.peer_query(&mut query) {
             return None;
         }
@@ -380,12 +442,22 @@ mod tests {
             frames_in: 10,
             frames_out: 9,
             mask_failures: 1,
+            outside: 3,
+            late: 4,
             whole_masked: 2,
             root: "ab".into(),
             first_pts: Some(gst::ClockTime::ZERO),
             last_pts: None,
+            segment: Some(SegmentProof {
+                number: 2,
+                first_frame: 6,
+                frames: 3,
+                root: "cd".into(),
+            }),
         };
-        let mut query = Proof::query("s");
+        assert_eq!(Proof::asked_segment(&Proof::query("s")), None);
+        let mut query = Proof::query_segment("s", 2);
+        assert_eq!(Proof::asked_segment(&query), Some(2));
         assert_eq!(Proof::asked(&query).as_deref(), Some("s"));
         assert!(Proof::read(&query).is_err(), "not answered yet");
         proof.answer(&mut query);

@@ -40,7 +40,9 @@ pub mod site_file;
 mod stamps;
 pub mod tracker;
 
-pub use audit::{AUDIT_QUERY, AuditAnswer, AuditRequest, PROOF_QUERY, PathNote, Proof, SingleUse};
+pub use audit::{
+    AUDIT_QUERY, AuditAnswer, AuditRequest, PROOF_QUERY, PathNote, Proof, SegmentProof, SingleUse,
+};
 pub use detection::{Detection, attach, detections, strip_detections};
 pub use fields::{FieldError, c_text};
 pub use privacy_metas::{carries_more_than_pixels, remove_clear_copies};

@@ -273,18 +273,54 @@ fn said(
     Ok(())
 }
 
-/// Root and number of the frames that were let out in the session that `record` closes, or up to its segment.
+/// A tree over frames, as an entry has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameTree<'a> {
+    /// Its root, in hex.
+    pub root: &'a str,
+    /// Its first frame, counted in the session.
+    pub first: u64,
+    /// Number of its frames.
+    pub frames: u64,
+}
+
+impl FrameTree<'_> {
+    fn holds(&self, n: u64) -> bool {
+        n.checked_sub(self.first).is_some_and(|n| n < self.frames)
+    }
+}
+
+/// The trees of an entry, the narrowest first: that of its segment, and that of all frames until then.
+fn trees(record: &Record) -> impl Iterator<Item = FrameTree<'_>> {
+    let segment = record.entry.more.get("segment").and_then(|segment| {
+        Some(FrameTree {
+            root: segment
+                .get("proof_root")?
+                .as_str()
+                .filter(|r| !r.is_empty())?,
+            first: segment.get("first_frame")?.as_u64()?,
+            frames: segment.get("frames")?.as_u64()?,
+        })
+    });
+    let all = record.entry.anonymisation.as_ref();
+    let all = all.filter(|m| !m.proof_root.is_empty()).map(|m| FrameTree {
+        root: &m.proof_root,
+        first: 0,
+        frames: m.frames_total,
+    });
+    segment.into_iter().chain(all)
+}
+
+/// The tree of frame `n`: of the segment that `record` is about if the frame is one of its frames, else of the
+/// session that it closes, or of the session up to that segment.
 ///
 /// # Errors
 ///
 /// When the entry holds none.
-pub fn frames_of(record: &Record) -> Result<(&str, u64), Failure> {
-    record
-        .entry
-        .anonymisation
-        .as_ref()
-        .filter(|masked| !masked.proof_root.is_empty())
-        .map(|masked| (masked.proof_root.as_str(), masked.frames_total))
+pub fn tree_of(record: &Record, n: u64) -> Result<FrameTree<'_>, Failure> {
+    trees(record)
+        .find(|tree| tree.holds(n))
+        .or_else(|| trees(record).last())
         .ok_or_else(|| Failure {
             en: format!(
                 "entry {} holds no root of frames; give the closing entry of a session whose frames left by an exit gate",
@@ -297,19 +333,23 @@ pub fn frames_of(record: &Record) -> Result<(&str, u64), Failure> {
         })
 }
 
-/// Checks that the frame was let out in the session that `record` closes.
+/// Checks that the frame was let out in the session that `record` closes, or in its segment.
 ///
 /// # Errors
 ///
 /// When the entry has no root of frames, or the frame does not lead to it.
 pub fn check_frame(proof: &FrameProof, record: &Record) -> Result<(), Failure> {
-    let (root, total) = frames_of(record)?;
-    proof.check(root)?;
-    // The way to the root depends on it: another number could make it another frame.
-    if proof.frames() != total {
+    // A proof may be about the segment or about all frames until its end; it says by its first frame and their
+    // number which one.
+    let tree = trees(record)
+        .find(|tree| (tree.first, tree.frames) == (proof.first(), proof.frames()))
+        .map_or_else(|| tree_of(record, proof.frame().n), Ok)?;
+    proof.check(tree.root)?;
+    // The way to the root depends on them: other numbers could make it another frame.
+    if (proof.first(), proof.frames()) != (tree.first, tree.frames) {
         return Err(FrameError::Count {
             found: proof.frames(),
-            expected: total,
+            expected: tree.frames,
         }
         .into());
     }

@@ -96,6 +96,22 @@ pub fn output(lines: &mut Lines, entry: &Entry) {
             );
             lines.add("frames", "images", &text);
         }
+        for (en, fr, held) in [
+            (
+                "held for their time",
+                "retenues, hors période",
+                masked.frames_outside,
+            ),
+            (
+                "held after the end",
+                "retenues après la fin",
+                masked.frames_late,
+            ),
+        ] {
+            if held > 0 {
+                lines.add(en, fr, &held.to_string());
+            }
+        }
         lines.add_if("frames' root", "racine images", &masked.proof_root);
     }
 }

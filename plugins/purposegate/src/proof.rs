@@ -6,7 +6,10 @@
 //! largest power of two below n. Only the roots of the whole subtrees are kept, so the memory of a session
 //! of any length is a few hundred bytes.
 
+use std::collections::VecDeque;
+
 use blake3::{Hash, Hasher};
+use privacy_common::SegmentProof;
 
 /// Hashes of one kind of node are never hashes of the other (RFC 6962 §2.1).
 const LEAF: &[u8] = &[0];
@@ -18,6 +21,17 @@ pub struct Tree {
     /// Roots of whole subtrees, largest first, each with its number of leaves.
     whole: Vec<(u64, Hash)>,
     leaves: u64,
+}
+
+/// Segments that ended and are still known: the register may ask for one of them again.
+const ENDED: usize = 4;
+
+/// The frames of the segment that goes on, in a tree of their own, and the segments that ended.
+#[derive(Debug, Default, Clone)]
+pub struct Segments {
+    tree: Tree,
+    first: u64,
+    ended: VecDeque<SegmentProof>,
 }
 
 /// The leaf of a frame that was let out.
@@ -40,6 +54,38 @@ pub fn leaf_of(pts: u64, frame: &Hash, scan: &str, mask: &str) -> Hash {
         hasher.update(text.as_bytes());
     }
     hasher.finalize()
+}
+
+impl Segments {
+    /// Adds a leaf to the segment that goes on.
+    pub fn push(&mut self, leaf: Hash) {
+        self.tree.push(leaf);
+    }
+
+    /// Ends the segment that goes on as the one of this number, or says again what it was. `None` for one that
+    /// ended long ago, or never.
+    pub fn end(&mut self, number: u64) -> Option<SegmentProof> {
+        if let Some(last) = self.ended.back()
+            && number <= last.number
+        {
+            return self.ended.iter().find(|s| s.number == number).cloned();
+        }
+        let tree = std::mem::take(&mut self.tree);
+        let segment = SegmentProof {
+            number,
+            first_frame: self.first,
+            frames: tree.len(),
+            root: tree
+                .root()
+                .map_or_else(String::new, |root| hex::encode(root.as_bytes())),
+        };
+        self.first += tree.len();
+        if self.ended.len() == ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(segment.clone());
+        Some(segment)
+    }
 }
 
 impl Tree {
@@ -86,6 +132,34 @@ fn node(left: &Hash, right: &Hash) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_part_the_frames_and_are_told_again() {
+        let leaf = |n: u64| leaf(n, b"frame", "", "");
+        let mut segments = Segments::default();
+        let mut told = Vec::new();
+        for (number, frames) in [(0, 0..3), (1, 3..3), (2, 3..8)] {
+            let mut alone = Tree::default();
+            for n in frames.clone() {
+                segments.push(leaf(n));
+                alone.push(leaf(n));
+            }
+            let ended = segments.end(number).unwrap();
+            assert_eq!((ended.number, ended.first_frame), (number, frames.start));
+            assert_eq!(ended.frames, frames.end - frames.start);
+            let root = alone.root().map(|root| root.to_hex().to_string());
+            assert_eq!(ended.root, root.unwrap_or_default());
+            told.push(ended);
+        }
+        segments.push(leaf(8));
+        for ended in told {
+            assert_eq!(segments.end(ended.number), Some(ended));
+        }
+        for number in 3..9 {
+            segments.end(number).unwrap();
+        }
+        assert_eq!(segments.end(1), None, "long ago");
+    }
 
     /// The definition of RFC 6962 §2.1, word for word.
     fn definition(leaves: &[Hash]) -> Hash {

@@ -74,7 +74,7 @@ struct Inner {
     /// Of raw video in ordinary memory, which can be painted.
     info: Option<gst_video::VideoInfo>,
     ledger: Ledger,
-    past: Vec<Proof>,
+    past: Vec<(Proof, proof::Segments)>,
     told: Option<String>,
     /// A stream has begun since the gate started.
     began: bool,
@@ -166,6 +166,7 @@ struct Ledger {
     first_pts: Option<gst::ClockTime>,
     last_pts: Option<gst::ClockTime>,
     tree: proof::Tree,
+    segments: proof::Segments,
 }
 
 /// What becomes of a frame.
@@ -753,6 +754,7 @@ impl Session {
         ledger.last_pts = frame.pts();
         ledger.whole += u64::from(mask.is_some_and(|m| m.whole_frame));
         ledger.tree.push(leaf);
+        ledger.segments.push(leaf);
         Ok(Fate::Out)
     }
 
@@ -872,30 +874,39 @@ impl Session {
     }
 
     /// What this gate has to say of `session`; empty asks for whichever runs. `None` when that session did
-    /// not pass here. What was written down of its frames is durable then.
+    /// not pass here. With `segment`, the segment of that number ends, or ended when it was first asked about. What
+    /// was written down of its frames is durable then.
     ///
     /// # Errors
     ///
     /// When it cannot be.
-    pub fn proof(&self, session: &str) -> Result<Option<Proof>, FramesError> {
+    pub fn proof(&self, session: &str, segment: Option<u64>) -> Result<Option<Proof>, FramesError> {
         // First what was let out, then the lines of at least that.
-        let proof = self.said_of(session);
+        let proof = self.said_of(session, segment);
         if let (Some(_), Some(frames)) = (&proof, &self.frames) {
             frames.sync()?;
         }
         Ok(proof)
     }
 
-    fn said_of(&self, session: &str) -> Option<Proof> {
+    fn said_of(&self, session: &str, segment: Option<u64>) -> Option<Proof> {
         let current = self.session();
-        let inner = self.inner();
+        let mut inner = self.inner();
         if session.is_empty() || session == current {
             return Some(match self.stage() {
+                // It has seen no masks, so it proves nothing of what left.
                 Stage::Entry => self.counts.ledger().proof(&current, Stage::Entry),
-                Stage::Exit => inner.ledger.proof(&current, Stage::Exit),
+                Stage::Exit => Proof {
+                    segment: segment.and_then(|number| inner.ledger.segments.end(number)),
+                    ..inner.ledger.proof(&current, Stage::Exit)
+                },
             });
         }
-        inner.past.iter().find(|p| p.session == session).cloned()
+        let (proof, segments) = inner.past.iter_mut().find(|(p, _)| p.session == session)?;
+        Some(Proof {
+            segment: segment.and_then(|number| segments.end(number)),
+            ..proof.clone()
+        })
     }
 
     /// What `stats` says.
@@ -921,11 +932,11 @@ impl Ending {
 
 impl Inner {
     fn retire(&mut self, ended: Proof) {
-        self.ledger = Ledger::default();
+        let ledger = std::mem::take(&mut self.ledger);
         if self.past.len() == MAX_PAST {
             self.past.remove(0);
         }
-        self.past.push(ended);
+        self.past.push((ended, ledger.segments));
     }
 }
 
@@ -946,10 +957,13 @@ impl Ledger {
             frames_in: self.frames_in,
             frames_out: self.frames_out,
             mask_failures: self.held,
+            outside: self.outside,
+            late: self.late,
             whole_masked: self.whole,
             root: self.root(),
             first_pts: self.first_pts,
             last_pts: self.last_pts,
+            segment: None,
         }
     }
 

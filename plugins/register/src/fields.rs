@@ -80,6 +80,12 @@ pub struct Anonymisation {
     /// Frames held back because their mask was missing or too weak.
     #[serde(default)]
     pub mask_failures: u64,
+    /// Frames held back because they were filmed outside the time that the mandate names.
+    #[serde(default)]
+    pub frames_outside: u64,
+    /// Frames that came after the decision had ended.
+    #[serde(default)]
+    pub frames_late: u64,
     /// Root of the Merkle tree over the frames let out, in hex.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub proof_root: String,

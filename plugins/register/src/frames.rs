@@ -2,7 +2,8 @@
 //! Proofs that one frame was let out in one export.
 //!
 //! The gate at the exit hashes every frame that it lets out into a Merkle tree whose root stands in the closing
-//! entry (`anonymisation.proof_root`). With `proof-location=` it also writes a file of frames, JSON Lines, one frame
+//! entry (`anonymisation.proof_root`); the frames of each segment have a tree of their own beside it, with its root
+//! in the segment's entry (`segment.proof_root`). With `proof-location=` it also writes a file of frames, JSON Lines, one frame
 //! a line:
 //!
 //! ```text
@@ -163,7 +164,7 @@ impl FrameFile {
     ///
     /// When it cannot be read, or a line is not the frame that belongs there.
     pub fn read(path: &Path) -> Result<Self, FrameError> {
-        let (frames, root, ..) = read(path, None, None)?;
+        let (frames, root, ..) = read(path, None, 0, None)?;
         Ok(Self { frames, root })
     }
 
@@ -174,13 +175,23 @@ impl FrameFile {
     ///
     /// Those of [`FrameFile::read`] for these frames, and [`FrameError::Count`] when there are fewer.
     pub fn read_first(path: &Path, frames: u64) -> Result<Self, FrameError> {
-        let (frames, root, ..) = read(path, None, Some(frames))?;
+        let (frames, root, ..) = read(path, None, 0, Some(frames))?;
         Ok(Self { frames, root })
     }
 
     /// Number of frames.
     pub fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// Reads the `frames` frames of it from frame `first` on, which a segment has let out.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FrameFile::read_first`].
+    pub fn read_within(path: &Path, first: u64, frames: u64) -> Result<Self, FrameError> {
+        let (frames, root, ..) = read(path, None, first, Some(frames))?;
+        Ok(Self { frames, root })
     }
 
     /// Root of the tree over them, in hex; empty when there is none, as the closing entry has it.
@@ -218,7 +229,7 @@ impl FrameFile {
 ///
 /// Those of [`FrameFile::read`], and [`FrameError::Beyond`].
 pub fn prove_frame(path: &Path, n: u64) -> Result<FrameProof, FrameError> {
-    proved(read(path, Some(n), None)?, n)
+    proved(read(path, Some(n), 0, None)?, n, 0)
 }
 
 /// Makes the proof that frame `n` is one of the first `frames` of the file of frames at `path`, as an entry with
@@ -228,14 +239,33 @@ pub fn prove_frame(path: &Path, n: u64) -> Result<FrameProof, FrameError> {
 ///
 /// Those of [`FrameFile::read_first`], and [`FrameError::Beyond`].
 pub fn prove_frame_among(path: &Path, n: u64, frames: u64) -> Result<FrameProof, FrameError> {
-    proved(read(path, Some(n), Some(frames))?, n)
+    prove_frame_within(path, n, 0, frames)
 }
 
-fn proved((of, root, way, frame): Whole, n: u64) -> Result<FrameProof, FrameError> {
+/// Makes the proof that frame `n` is one of the `frames` frames from frame `first` on, which have a tree of their
+/// own, as the entry of a segment says with `segment.first_frame` and `segment.frames`.
+///
+/// # Errors
+///
+/// Those of [`prove_frame_among`].
+pub fn prove_frame_within(
+    path: &Path,
+    n: u64,
+    first: u64,
+    frames: u64,
+) -> Result<FrameProof, FrameError> {
+    if n < first {
+        return Err(FrameError::Beyond { n, of: first });
+    }
+    proved(read(path, Some(n), first, Some(frames))?, n, first)
+}
+
+fn proved((of, root, way, frame): Whole, n: u64, first: u64) -> Result<FrameProof, FrameError> {
     let (Some(root), Some(frame)) = (root, frame) else {
-        return Err(FrameError::Beyond { n, of });
+        return Err(FrameError::Beyond { n, of: first + of });
     };
     Ok(FrameProof {
+        first,
         frame,
         of,
         way,
@@ -245,22 +275,27 @@ fn proved((of, root, way, frame): Whole, n: u64) -> Result<FrameProof, FrameErro
 
 type Whole = (u64, Option<Hash>, Vec<Hash>, Option<Frame>);
 
-/// Number of frames, root, way from frame `wanted` and that frame, of the whole file or of its `first` frames.
-fn read(path: &Path, wanted: Option<u64>, first: Option<u64>) -> Result<Whole, FrameError> {
+/// Number of frames, root, way from frame `wanted` and that frame, of the file from frame `first` on, or of
+/// `count` frames of it.
+fn read(
+    path: &Path,
+    wanted: Option<u64>,
+    first: u64,
+    count: Option<u64>,
+) -> Result<Whole, FrameError> {
     let io = |source| FrameError::Io {
         path: path.into(),
         source,
     };
     let mut file = BufReader::new(files::open_plain(path).map_err(io)?);
     let mut tree = Grown {
-        wanted,
+        wanted: wanted.map(|n| n.saturating_sub(first)),
         ..Default::default()
     };
     let mut frame = None;
     let mut line = Vec::new();
-    loop {
-        let n = tree.leaves;
-        if first == Some(n) {
+    for n in 0.. {
+        if count == Some(tree.leaves) {
             break;
         }
         let fault = |why: String| FrameError::Line {
@@ -287,13 +322,16 @@ fn read(path: &Path, wanted: Option<u64>, first: Option<u64>) -> Result<Whole, F
         if read.n != n {
             return Err(fault(format!("frame {n} expected, not frame {}", read.n)));
         }
+        if n < first {
+            continue;
+        }
         tree.push(read.leaf().map_err(|why| fault(why.into()))?);
         if wanted == Some(n) {
             frame = Some(read);
         }
     }
     let frames = tree.leaves;
-    if let Some(expected) = first.filter(|first| *first != frames) {
+    if let Some(expected) = count.filter(|count| *count != frames) {
         return Err(FrameError::Count {
             found: frames,
             expected,
@@ -306,6 +344,7 @@ fn read(path: &Path, wanted: Option<u64>, first: Option<u64>) -> Result<Whole, F
 /// A proof that a frame was let out in the export whose closing entry has the root that it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameProof {
+    first: u64,
     frame: Frame,
     of: u64,
     way: Vec<Hash>,
@@ -316,6 +355,9 @@ pub struct FrameProof {
 #[derive(Serialize, Deserialize)]
 struct Written {
     format: String,
+    /// First frame of the tree, where it is that of a segment.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    first: u64,
     of: u64,
     #[serde(flatten)]
     frame: Frame,
@@ -323,13 +365,22 @@ struct Written {
     root: String,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl FrameProof {
+    /// First frame of the tree that the proof is about: 0, or the first one of a segment.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     /// The frame.
     pub fn frame(&self) -> &Frame {
         &self.frame
     }
 
-    /// How many frames were let out.
+    /// How many frames the tree has: those let out in the session, or in the segment.
     pub fn frames(&self) -> u64 {
         self.of
     }
@@ -347,6 +398,7 @@ impl FrameProof {
     pub fn to_json(&self) -> Result<String, FrameError> {
         serde_json::to_string(&Written {
             format: FRAME_PROOF_FORMAT.into(),
+            first: self.first,
             of: self.of,
             frame: self.frame.clone(),
             path: self.way.iter().map(|h| h.to_hex().to_string()).collect(),
@@ -377,13 +429,15 @@ impl FrameProof {
         if written.path.len() > 64 {
             return Err(malformed("too many hashes"));
         }
-        if written.frame.n >= written.of {
-            return Err(malformed("`n` is not below `of`"));
+        let place = written.frame.n.checked_sub(written.first);
+        if place.is_none_or(|place| place >= written.of) {
+            return Err(malformed("`n` is not among the frames from `first` on"));
         }
         let hash = |hex: &String| hash_from_hex(hex).ok_or_else(|| malformed("not a hash in hex"));
         Ok(Self {
             way: written.path.iter().map(hash).collect::<Result<_, _>>()?,
             root: hash(&written.root)?,
+            first: written.first,
             frame: written.frame,
             of: written.of,
         })
@@ -403,7 +457,8 @@ impl FrameProof {
             .frame
             .leaf()
             .map_err(|why| FrameError::Malformed(why.into()))?;
-        if walk(self.frame.n, self.of, leaf, &self.way) != Some(self.root) {
+        let place = self.frame.n.checked_sub(self.first);
+        if place.and_then(|place| walk(place, self.of, leaf, &self.way)) != Some(self.root) {
             return Err(FrameError::NotIncluded(self.frame.n));
         }
         if self.root() != root {
@@ -422,6 +477,9 @@ impl FrameProof {
     /// Those of [`FrameProof::check`], and [`FrameError::Count`].
     pub fn check_entry(&self, closing: &Anonymisation) -> Result<(), FrameError> {
         self.check(&closing.proof_root)?;
+        if self.first != 0 {
+            return Err(FrameError::NotIncluded(self.frame.n));
+        }
         if self.of != closing.frames_total {
             return Err(FrameError::Count {
                 found: self.of,

@@ -281,6 +281,8 @@ static ANONYMISATION: &[Field] = &[
     number("frames_total"),
     number("frames_whole_masked"),
     number("mask_failures"),
+    number("frames_outside"),
+    number("frames_late"),
     text("proof_root"),
     text("counted_at"),
 ];

@@ -88,6 +88,7 @@ pub use error::{AppendError, JournalFault, OpenError, PurgeError, ReadError, Ver
 pub use fields::{Agent, Anonymisation, Element, Erasure, Model, Output, Recipient, Refusal};
 pub use frames::{
     FRAME_PROOF_FORMAT, Frame, FrameError, FrameFile, FrameProof, prove_frame, prove_frame_among,
+    prove_frame_within,
 };
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use live::Held;

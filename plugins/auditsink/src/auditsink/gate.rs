@@ -7,7 +7,7 @@ use privacy_common::{AuditAnswer, AuditRequest, PathNote, Proof, SingleUse, c_te
 
 use super::imp::{AuditSink, CAT};
 use crate::{
-    entries::Counted,
+    entries::{Counted, CountedSegment},
     journal::{JournalError, Request, Single},
 };
 
@@ -88,12 +88,17 @@ impl AuditSink {
 
     /// Asks the gates upstream what they have counted so far. Without a lock held: the query travels through other
     /// elements, on the thread that brings their buffers too.
+    /// The segment that is about to be recorded ends at the gates too, so that its frames have a tree of their own.
     pub(super) fn ask_gates(&self) -> Counts {
-        let sessions = self
-            .with(|journal| Ok(journal.sessions()))
+        let (sessions, segment) = self
+            .with(|journal| Ok((journal.sessions(), journal.segment_number())))
             .unwrap_or_default();
         let answers = sessions.into_iter().filter_map(|session| {
-            let proof = Proof::ask(self.obj().sink_pad(), &session)?;
+            let element = self.obj();
+            let proof = match segment {
+                Some(number) => Proof::ask_segment(element.sink_pad(), &session, number),
+                None => Proof::ask(element.sink_pad(), &session),
+            }?;
             // A gate that speaks of another session says nothing of this one.
             (proof.session == session).then(|| (session, counted(proof)))
         });
@@ -107,7 +112,15 @@ fn counted(proof: Proof) -> Counted {
         frames_in: proof.frames_in,
         frames_out: proof.frames_out,
         mask_failures: proof.mask_failures,
+        outside: proof.outside,
+        late: proof.late,
         whole_masked: proof.whole_masked,
         root: proof.root,
+        segment: proof.segment.map(|segment| CountedSegment {
+            number: segment.number,
+            first_frame: segment.first_frame,
+            frames: segment.frames,
+            root: segment.root,
+        }),
     }
 }

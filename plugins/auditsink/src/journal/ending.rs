@@ -25,6 +25,16 @@ impl Journal {
         }
     }
 
+    /// Number of the segment that goes on, or that ended and is not recorded yet; `None` without segments.
+    pub fn segment_number(&self) -> Option<u64> {
+        let run = self.run.as_ref()?;
+        run.cuts.as_ref()?;
+        Some(match &run.ended {
+            Some((segment, _)) => segment.number,
+            None => run.output.next_segment(),
+        })
+    }
+
     /// Ends the segment before the buffer with this running time, records and publishes it. `counted` tells of a
     /// session what its gate has counted so far. After a failure the call may be repeated.
     ///

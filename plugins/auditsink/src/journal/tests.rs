@@ -79,6 +79,7 @@ fn an_extraction_is_opened_written_and_closed() {
                     mask_failures: 2,
                     whole_masked: 3,
                     root: "ab".into(),
+                    ..Default::default()
                 })
             },
             false,

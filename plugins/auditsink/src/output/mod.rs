@@ -187,6 +187,11 @@ impl Output {
         target::leftover(location, tag)
     }
 
+    /// Number of the segment that goes on.
+    pub fn next_segment(&self) -> u64 {
+        self.segments.0
+    }
+
     /// Whether bytes may go back.
     pub fn is_seekable(&self) -> bool {
         self.target.is_some() && self.recipients.is_empty()

@@ -118,8 +118,7 @@ pub fn answer_proofs(pad: &gst::Pad, session: &'static str) {
             mask_failures: 2,
             whole_masked: 1,
             root: "ab".repeat(32),
-            first_pts: None,
-            last_pts: None,
+            ..Default::default()
         }
         .answer(query);
         gst::PadProbeReturn::Handled

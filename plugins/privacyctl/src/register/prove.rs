@@ -9,7 +9,7 @@ use std::{
 };
 
 use privacy_register::{
-    FrameProof, ProofError, ReadError, Reader, Record, Register, prove, prove_frame_among,
+    FrameProof, ProofError, ReadError, Reader, Record, Register, prove, prove_frame_within,
 };
 use privacy_verify::{check_proof, input::Failure, words::Lang};
 
@@ -96,8 +96,8 @@ fn publish(dir: &Path) -> bool {
 }
 
 fn frame(path: &Path, k: u64, record: &Record) -> Result<FrameProof, Failure> {
-    let (_, frames) = check_proof::frames_of(record)?;
-    let proof = prove_frame_among(path, k, frames)?;
+    let tree = check_proof::tree_of(record, k)?;
+    let proof = prove_frame_within(path, k, tree.first, tree.frames)?;
     check_proof::check_frame(&proof, record)?;
     Ok(proof)
 }

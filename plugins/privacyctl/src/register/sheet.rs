@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::{filter, row};
 
 /// Columns: English heading, French heading.
-const COLUMNS: [(&str, &str); 43] = [
+const COLUMNS: [(&str, &str); 45] = [
     ("index", "nº"),
     ("state", "état"),
     ("time_utc", "date_utc"),
@@ -56,6 +56,8 @@ const COLUMNS: [(&str, &str); 43] = [
     ("frames_out", "images_sorties"),
     ("frames_whole_masked", "images_entièrement_masquées"),
     ("mask_failures", "images_retenues"),
+    ("frames_outside", "images_hors_période"),
+    ("frames_late", "images_après_la_fin"),
     ("proof_root", "racine_de_preuve"),
     ("refusal_code", "refus_code"),
     ("particulars", "précisions"),
@@ -188,6 +190,8 @@ fn cells(index: u64, body: &[u8], record: Option<&Record>, french: bool) -> Vec<
             count(|m| m.frames_total),
             count(|m| m.frames_whole_masked),
             count(|m| m.mask_failures),
+            count(|m| m.frames_outside),
+            count(|m| m.frames_late),
             word(|m| &m.proof_root),
             entry
                 .refusal

@@ -393,7 +393,7 @@ impl BaseTransformImpl for PurposeGate {
             if direction == gst::PadDirection::Sink {
                 self.note(state.session.stage()).add_to(query);
             } else if let Some(session) = Proof::asked(query) {
-                match state.session.proof(&session) {
+                match state.session.proof(&session, Proof::asked_segment(query)) {
                     Ok(Some(proof)) => {
                         proof.answer(query);
                         return true;
