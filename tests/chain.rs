@@ -82,9 +82,11 @@ fn source(clip: &Path, frames: u32) -> String {
 
 fn entry(site: &Site, purpose: &str, mandate: &str) -> String {
     format!(
-        "purposegate purpose={purpose} mandate={} trusted-keys={} camera=cam-12 operator=a-0417 sink-class=file",
+        "purposegate purpose={purpose} mandate={} trusted-keys={} cosigner-keys={} camera=cam-12 operator=a-0417 \
+         sink-class=file",
         site.text(&format!("mandates/{mandate}.biscuit")),
         site.text("keys/authority.pub"),
+        site.text("keys/second.pub"),
     )
 }
 

@@ -31,10 +31,11 @@ fn gate(site: &Site) -> String {
     let name = uuid::Uuid::new_v4().to_string();
     let mandate = site.sign(&name, &form, jiff::Timestamp::now());
     format!(
-        "purposegate purpose=judicial.requisition_extract mandate={} trusted-keys={} camera=cam-12 operator=a-0417 \
-         sink-class=file footage-start={}",
+        "purposegate purpose=judicial.requisition_extract mandate={} trusted-keys={} cosigner-keys={} \
+         camera=cam-12 operator=a-0417 sink-class=file footage-start={}",
         mandate.display(),
         site.text("keys/authority.pub"),
+        site.text("keys/second.pub"),
         gst_privacy_tests::yesterday_noon(),
     )
 }

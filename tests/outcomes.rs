@@ -164,11 +164,12 @@ fn outcome(site: &Site, case: &Case) -> Result<(), String> {
         String::new()
     };
     let ended = run(&format!(
-        "{} ! purposegate purpose={purpose} mandate={} trusted-keys={} camera=cam-12 operator=a-0417 sink-class={class} {} \
-         ! {} ! auditsink register={} {location}",
+        "{} ! purposegate purpose={purpose} mandate={} trusted-keys={} cosigner-keys={} camera=cam-12 \
+         operator=a-0417 sink-class={class} {} ! {} ! auditsink register={} {location}",
         case.source,
         site.text(&format!("mandates/{}.biscuit", case.mandate)),
         site.text("keys/authority.pub"),
+        site.text("keys/second.pub"),
         case.gate,
         case.between,
         site.text("register"),

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate};
+use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate, needs_second_person};
 use privacy_register::{Reader, Register, Report, VerifierKey, VerifyError};
 
 use crate::root;
@@ -13,6 +13,7 @@ use crate::root;
 pub struct Site {
     folder: tempfile::TempDir,
     key: KeyPair,
+    second: KeyPair,
     register_key: VerifierKey,
 }
 
@@ -33,9 +34,11 @@ impl Site {
         for name in ["keys", "mandates"] {
             std::fs::create_dir(at(name)).expect("a folder can be made");
         }
-        let key = key::generate();
-        let public = key::public_pem(&key.public()).expect("a public key has a text");
-        std::fs::write(at("keys/authority.pub"), public).expect("a file can be written");
+        let (key, second) = (key::generate(), key::generate());
+        for (name, key) in [("keys/authority.pub", &key), ("keys/second.pub", &second)] {
+            let public = key::public_pem(&key.public()).expect("a public key has a text");
+            std::fs::write(at(name), public).expect("a file can be written");
+        }
         let private = key::private_pem(&key).expect("a private key has a text");
         write_private(&at("keys/authority.key"), &private);
         let register =
@@ -44,6 +47,7 @@ impl Site {
             register_key: register.verifier_key(),
             folder,
             key,
+            second,
         };
         for name in ["live_view", "publication", "statistics", "requisition"] {
             let text =
@@ -84,6 +88,14 @@ impl Site {
         let parsed = Form::parse(&filled).unwrap_or_else(|e| panic!("{name}: {e}"));
         let token = mandate::sign(&parsed, &Conditions::new(&rules), &self.key, now)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let purpose = rules.purpose(&parsed.purpose_id).expect("it was signed");
+        let token = if needs_second_person(purpose, &parsed) {
+            let keys = [self.key.public()];
+            mandate::countersign(&token, &keys, "Adjointe", "permanence", &self.second)
+                .unwrap_or_else(|e| panic!("{name}: {e}"))
+        } else {
+            token
+        };
         let path = self.path().join(format!("mandates/{name}.biscuit"));
         std::fs::write(&path, token).expect("a file can be written");
         std::fs::write(path.with_extension("toml"), filled).expect("a file can be written");
@@ -99,6 +111,11 @@ impl Site {
         let base = self.path().join(format!("mandates/{base}.biscuit"));
         let token = std::fs::read(base).expect("the example mandates are signed");
         let source = mandate::unverified_source(&token).expect("a mandate is a token");
+        // The second signature is made anew below: it belongs to the token it was made for.
+        let (second, source): (Vec<&str>, Vec<&str>) = source
+            .lines()
+            .partition(|l| l.starts_with("countersigned("));
+        let source = source.join("\n");
         let changed = change(source.clone());
         assert_ne!(source, changed, "{name}: nothing was changed");
         let token = biscuit_auth::builder::BiscuitBuilder::new()
@@ -106,6 +123,13 @@ impl Site {
             .and_then(|builder| builder.build(&self.key))
             .and_then(|token| token.to_vec())
             .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let token = if second.is_empty() {
+            token
+        } else {
+            let keys = [self.key.public()];
+            mandate::countersign(&token, &keys, "Adjointe", "permanence", &self.second)
+                .unwrap_or_else(|e| panic!("{name}: {e}"))
+        };
         let path = self.path().join(format!("mandates/{name}.biscuit"));
         std::fs::write(path, token).expect("a file can be written");
     }

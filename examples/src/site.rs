@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use jiff::Zoned;
-use privacy_policy::Rules;
+use privacy_policy::{Form, Rules, needs_second_person};
 
 /// The folder `examples/out`.
 pub struct Site {
@@ -40,6 +40,14 @@ impl Site {
                 "new".as_ref(),
                 "--out".as_ref(),
                 out.join("keys/authority").as_os_str(),
+            ])?;
+        }
+        if !out.join("keys/second.pub").exists() {
+            site.call([
+                "key".as_ref(),
+                "new".as_ref(),
+                "--out".as_ref(),
+                out.join("keys/second").as_os_str(),
             ])?;
         }
         if !site.register().join("checkpoint").exists() {
@@ -124,7 +132,7 @@ impl Site {
             &Rules::builtin().version,
             &uuid::Uuid::new_v4().to_string(),
         );
-        fs::write(&form, filled).with_context(|| format!("cannot write {}", form.display()))?;
+        fs::write(&form, &filled).with_context(|| format!("cannot write {}", form.display()))?;
         let key = self.out.join("keys/authority.key");
         let token = form.with_extension("biscuit");
         self.call([
@@ -136,6 +144,28 @@ impl Site {
             "--out".as_ref(),
             token.as_os_str(),
         ])?;
+        let rules = Rules::builtin();
+        let parsed = Form::parse(&filled)?;
+        if rules
+            .purpose(&parsed.purpose_id)
+            .is_some_and(|purpose| needs_second_person(purpose, &parsed))
+        {
+            self.call([
+                "mandate".as_ref(),
+                "countersign".as_ref(),
+                token.as_os_str(),
+                "--key".as_ref(),
+                self.trusted_keys().as_os_str(),
+                "--with".as_ref(),
+                self.out.join("keys/second.key").as_os_str(),
+                "--name".as_ref(),
+                "Première adjointe".as_ref(),
+                "--role".as_ref(),
+                "élue de permanence".as_ref(),
+                "--out".as_ref(),
+                token.as_os_str(),
+            ])?;
+        }
         Ok(())
     }
 

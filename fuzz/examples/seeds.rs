@@ -9,7 +9,6 @@ use std::{fs, io, path::Path};
 
 use biscuit_auth::builder::BlockBuilder;
 use privacy_policy::{
-    SinkClass,
     mandate::{self, Narrowing},
     rules::BUILTIN,
 };
@@ -60,6 +59,18 @@ const BLOCKS: &[(&str, &str)] = &[
     (
         "rule",
         "camera($c) <- camera($c), cameras($l), $l.length() > 0;",
+    ),
+    (
+        "several",
+        "check if camera(\"cam-12\") or camera(\"cam-13\");",
+    ),
+    (
+        "recipient",
+        "check if recipient_name(\"OPJ matricule 123456\");",
+    ),
+    (
+        "hours",
+        "check if paris_time(\"mon\", $m), $m >= 480, $m < 1200 or paris_time(\"sat\", $m), $m >= 0, $m < 1440;",
     ),
     ("all", "check all camera($c), $c.starts_with(\"cam\");"),
     ("reject", "reject if sink_class(\"public\");"),
@@ -117,8 +128,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             mandate::unverified_source(token)?,
         )?;
         let narrowing = Narrowing {
-            camera: Some("cam-12".into()),
-            sink_class: Some(SinkClass::File),
+            cameras: vec!["cam-12".into()],
+            operators: vec!["a-0417".into()],
             until: Some(targets::noon()),
             ..Narrowing::default()
         };

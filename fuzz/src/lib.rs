@@ -10,13 +10,29 @@ use biscuit_auth::{Algorithm, Biscuit, BiscuitBuilder, BlockBuilder, PrivateKey}
 use jiff::Timestamp;
 use privacy_policy::{
     Calendar, Conditions, Form, Grant, KeyPair, Mandate, Mask, PublicKey, Refusal, Request,
-    Revocations, Rules, SinkClass, Status, decide, mandate, revocation::Revoked,
+    Revocations, Rules, SinkClass, Status, decide, mandate, needs_second_person,
+    revocation::Revoked,
 };
 
 /// The key of every token here. Known to all, and worth nothing outside this folder.
 pub fn key() -> KeyPair {
     let secret = PrivateKey::from_bytes(&[7; 32], Algorithm::Ed25519).expect("32 bytes are a key");
     KeyPair::from(&secret)
+}
+
+/// The key of whoever countersigns here.
+fn second() -> KeyPair {
+    let secret = PrivateKey::from_bytes(&[8; 32], Algorithm::Ed25519).expect("32 bytes are a key");
+    KeyPair::from(&secret)
+}
+
+/// These rules, and the second person as a trusted one.
+fn with_second(rules: &Rules) -> Conditions<'_> {
+    static COSIGNERS: OnceLock<[PublicKey; 1]> = OnceLock::new();
+    Conditions {
+        cosigners: COSIGNERS.get_or_init(|| [second().public()]),
+        ..Conditions::new(rules)
+    }
 }
 
 fn keys() -> [PublicKey; 1] {
@@ -60,8 +76,16 @@ pub fn tokens() -> &'static [(&'static str, Vec<u8>)] {
         let rules = Rules::builtin();
         let sign = |(name, text): &(&'static str, &str)| {
             let form = Form::parse(text).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let token = mandate::sign(&form, &Conditions::new(&rules), &key(), noon());
-            (*name, token.unwrap_or_else(|e| panic!("{name}: {e}")))
+            let token = mandate::sign(&form, &with_second(&rules), &key(), noon());
+            let token = token.unwrap_or_else(|e| panic!("{name}: {e}"));
+            let purpose = rules.purpose(&form.purpose_id).expect("it was signed");
+            let token = if needs_second_person(purpose, &form) {
+                mandate::countersign(&token, &keys(), "second", "second person", &second())
+                    .unwrap_or_else(|e| panic!("{name}: {e}"))
+            } else {
+                token
+            };
+            (*name, token)
         };
         FORMS.iter().map(sign).collect()
     })
@@ -94,7 +118,7 @@ fn requests(form: &Form) -> Vec<Request<'_>> {
 
 /// Decides, and holds whatever comes of it against what must be true of every decision.
 fn decided(rules: &Rules, mandate: &Mandate, request: &Request<'_>) -> Result<Grant, Refusal> {
-    let decision = decide(&Conditions::new(rules), Some(mandate), request);
+    let decision = decide(&with_second(rules), Some(mandate), request);
     match &decision {
         Ok(grant) => {
             let form = &mandate.form;
@@ -196,12 +220,12 @@ pub fn rules(data: &[u8]) {
             ..Request::at(noon())
         };
         legible(
-            &decide(&Conditions::new(&rules), None, &request)
+            &decide(&with_second(&rules), None, &request)
                 .expect_err("nothing opens without a mandate"),
         );
         if rules.review_by.year() < 2099 {
             let late = decide(
-                &Conditions::new(&rules),
+                &with_second(&rules),
                 None,
                 &Request {
                     now: far,
@@ -238,7 +262,7 @@ pub fn form(data: &[u8]) {
         }
     };
     let rules = Rules::builtin();
-    match mandate::sign(&form, &Conditions::new(&rules), &key(), noon()) {
+    match mandate::sign(&form, &with_second(&rules), &key(), noon()) {
         Ok(token) => {
             let mandate = mandate::verify(&token, &keys()).expect("what was signed verifies");
             assert_eq!(mandate.form, form, "what was signed reads back otherwise");
@@ -261,9 +285,16 @@ pub fn token(data: &[u8]) {
     let again = mandate::verify(data, &keys()).expect("it verified a moment ago");
     assert_eq!(again.form, mandate.form);
     assert_eq!(again.digest, mandate.digest);
-    assert_eq!(
-        mandate.restrictions().len() + 1,
-        mandate.revocation_ids.len()
+    assert_eq!(again.restrictions, mandate.restrictions);
+    assert_eq!(again.countersignatures, mandate.countersignatures);
+    assert!(mandate.revocation_ids.len() <= mandate::MAX_BLOCKS);
+    assert!(mandate.countersignatures.len() < mandate.revocation_ids.len());
+    let blocks = mandate::outline(data).expect("it verified a moment ago");
+    assert!(
+        blocks
+            .iter()
+            .map(|(id, _)| id)
+            .eq(mandate.revocation_ids.iter())
     );
     let rules = Rules::builtin();
     for request in requests(&mandate.form) {
@@ -365,7 +396,7 @@ pub fn revocations(data: &[u8]) {
         for request in requests(&mandate.form) {
             let conditions = Conditions {
                 revocations: &list,
-                ..Conditions::new(&rules)
+                ..with_second(&rules)
             };
             let decision = decide(&conditions, Some(&mandate), &request);
             if decision.is_ok() {
@@ -412,7 +443,7 @@ pub fn calendar(data: &[u8]) {
     let rules = Rules::builtin();
     let conditions = Conditions {
         calendar: &calendar,
-        ..Conditions::new(&rules)
+        ..with_second(&rules)
     };
     let mut form = Form::parse(FORMS[0].1).expect("it is signed above");
     form.promotional = Some(true);

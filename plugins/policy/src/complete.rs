@@ -11,6 +11,7 @@ use crate::{
     people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     rules::{Purpose, Rules},
+    schedule::Schedule,
     time,
     vocabulary::{DetectorUse, Field, PlaceType, SinkClass},
 };
@@ -340,11 +341,26 @@ fn choices(rules: &Rules, purpose: &Purpose, form: &Form) -> Result<(), Refusal>
         controller.map(|c| c.kind.as_str()),
         &purpose.controllers,
     )?;
-    one_of(
-        "recipient.capacity",
-        form.recipient.as_ref().map(|r| r.capacity.as_str()),
-        &purpose.recipient_capacities,
-    )?;
+    if let Some(recipients) = &form.recipient {
+        for (at, recipient) in recipients.iter().enumerate() {
+            one_of(
+                "recipient.capacity",
+                Some(&recipient.capacity),
+                &purpose.recipient_capacities,
+            )?;
+            // A run names one of them.
+            if recipients[..at].iter().any(|r| r.name == recipient.name) {
+                return Err(bad_field(
+                    "recipient.name",
+                    format!("\"{}\" stands twice in the list", recipient.name),
+                    format!("« {} » figure deux fois dans la liste", recipient.name),
+                ));
+            }
+        }
+    }
+    if let Some((en, fr)) = form.schedule.as_ref().and_then(Schedule::fault) {
+        return Err(bad_field("schedule", en, fr));
+    }
     one_of(
         "requisition.legal_article",
         form.requisition.as_ref().map(|r| r.legal_article.as_str()),

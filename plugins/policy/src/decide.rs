@@ -4,11 +4,12 @@
 use jiff::{Timestamp, civil::Date};
 
 use crate::{
+    bounds,
     calendar::Calendar,
     complete,
     grant::Grant,
     key::PublicKey,
-    mandate::{Footage, Form, Mandate},
+    mandate::{Footage, Form, Mandate, Subject},
     people,
     refusal::{NEW_MANDATE, Refusal, local, refuse},
     revocation::Revocations,
@@ -56,6 +57,8 @@ pub struct Request<'a> {
     pub operator: &'a str,
     /// Where the images go.
     pub sink_class: SinkClass,
+    /// Name of the recipient; may stay empty where the mandate leaves only one.
+    pub recipient: &'a str,
     /// Whether the source is live; `None` while nobody knows, in which case [`Grant::check_mode`] is
     /// asked later.
     pub live: Option<bool>,
@@ -70,6 +73,7 @@ impl Request<'static> {
             camera: "",
             operator: "",
             sink_class: SinkClass::Undeclared,
+            recipient: "",
             live: None,
         }
     }
@@ -139,21 +143,24 @@ pub fn decide(
     let camera = people::camera(form, purpose, request.camera)?;
     let operator = people::operator(form, purpose, request.operator, camera, request.now)?;
     sink(form, purpose, request)?;
-    if !mandate.checks_hold(request) {
-        return Err(refuse(
-            "NARROWED_MANDATE",
-            (
-                "A restriction that was added to this mandate does not allow the request.",
-                "Une restriction ajoutée à ce mandat n'autorise pas la demande.",
-            ),
-            (
-                "See what the mandate allows with privacyctl mandate inspect.",
-                "Consultez le mandat avec privacyctl mandate inspect.",
-            ),
-            "CSI R.253-3",
-        ));
-    }
-    let grant = Grant::new(conditions, purpose, mandate, camera, operator, request);
+    let people = bounds::People {
+        countersigned_by: bounds::second_person(conditions, purpose, mandate, operator)?,
+        recipient: bounds::recipient(mandate, request)?,
+    };
+    bounds::within(
+        mandate,
+        &Subject {
+            now: request.now,
+            purpose: request.purpose,
+            camera: request.camera,
+            operator: request.operator,
+            sink_class: request.sink_class,
+            recipient: people.recipient.map(|r| r.name.as_str()),
+        },
+    )?;
+    let grant = Grant::new(
+        conditions, purpose, mandate, camera, operator, people, request,
+    );
     if let Some(live) = request.live {
         grant.check_mode(live)?;
     }

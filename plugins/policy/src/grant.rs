@@ -5,9 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
+    bounds::{self, People},
     decide::{self, Conditions, Request},
-    mandate::{Camera, Consents, Footage, Form, Mandate, Operator},
-    refusal::{Refusal, local},
+    mandate::{
+        Camera, Consents, Countersignature, Footage, Form, Mandate, Operator, Recipient,
+        Restriction, Subject,
+    },
+    refusal::{NEW_MANDATE, Refusal, local, refuse},
     revocation::Revocations,
     rules::{Purpose, Rules},
     time,
@@ -58,6 +62,10 @@ pub struct Grant {
     pub revocation_ids: Vec<String>,
     /// The mandate serves one run and no second one: the register is asked whether there was one already.
     pub single_use: bool,
+    /// Who receives the images, of those whom the mandate names.
+    pub recipient: Option<Recipient>,
+    /// Who countersigned, with a trusted key.
+    pub countersigned_by: Vec<Countersignature>,
     /// What each image must be beside masked.
     pub flow: FlowLimits,
     /// What somebody should know although it forbids nothing.
@@ -141,6 +149,7 @@ impl Grant {
         mandate: &Mandate,
         camera: &Camera,
         operator: &Operator,
+        people: People<'_>,
         request: &Request<'_>,
     ) -> Self {
         let form = &mandate.form;
@@ -188,14 +197,22 @@ impl Grant {
             statistics,
             operation: purpose.operation,
             video_out: purpose.video_out,
-            expires: end_of_checks(
-                mandate,
-                request,
-                expires(conditions, purpose, form, operator, request.now),
-            ),
+            expires: mandate
+                .restrictions
+                .iter()
+                .filter_map(|restriction| match restriction {
+                    Restriction::Period { until, .. } => *until,
+                    _ => None,
+                })
+                .fold(
+                    expires(conditions, purpose, form, operator, request.now),
+                    Timestamp::min,
+                ),
             revocation_ids: mandate.revocation_ids.clone(),
             // A requisition asks for one extraction.
             single_use: purpose.single_use,
+            recipient: people.recipient.cloned(),
+            countersigned_by: people.countersigned_by,
             flow: flow_limits(rules, purpose, form, camera),
             notices: notices(conditions, form, request.now),
             modes: purpose.modes.clone(),
@@ -250,17 +267,53 @@ impl Grant {
         )
     }
 
-    /// Whether the restrictions of the mandate still allow at `now` what was granted. The grant's end is
-    /// watched apart from this; a token made with another tool may hold restrictions of any kind.
+    /// Whether what was granted is still granted at `now`: it has not ended, its hours go on, and nobody withdrew
+    /// or suspended it. `mandate` is the one that it was granted on.
+    pub fn check_at(
+        &self,
+        mandate: &Mandate,
+        revocations: &Revocations,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.check_revocations(revocations, now)?;
+        if now >= self.expires {
+            return Err(ended(self.expires));
+        }
+        self.check_bounds(mandate, now)
+    }
+
+    /// Whether the hours of the mandate and what narrowed it still allow at `now` what was granted. The grant's end
+    /// is watched apart from this.
     pub fn still_holds(&self, mandate: &Mandate, now: Timestamp) -> bool {
-        mandate.checks_hold(&Request {
-            now,
-            purpose: &self.purpose_id,
-            camera: &self.camera,
-            operator: &self.operator,
-            sink_class: self.sink_class,
-            live: None,
-        })
+        self.check_bounds(mandate, now).is_ok()
+    }
+
+    /// The first instant after `now` at which the hours of the mandate shut, or open again.
+    pub fn next_schedule_change(&self, mandate: &Mandate, now: Timestamp) -> Option<Timestamp> {
+        mandate
+            .restrictions
+            .iter()
+            .filter_map(|restriction| match restriction {
+                Restriction::Hours(schedule) => Some(schedule),
+                _ => None,
+            })
+            .chain(&mandate.form.schedule)
+            .filter_map(|schedule| schedule.next_change(now))
+            .min()
+    }
+
+    fn check_bounds(&self, mandate: &Mandate, now: Timestamp) -> Result<(), Refusal> {
+        bounds::within(
+            mandate,
+            &Subject {
+                now,
+                purpose: &self.purpose_id,
+                camera: &self.camera,
+                operator: &self.operator,
+                sink_class: self.sink_class,
+                recipient: self.recipient.as_ref().map(|r| r.name.as_str()),
+            },
+        )
     }
 
     /// The opening entry as a JSON object, without what only the register knows (index, time, host,
@@ -287,7 +340,7 @@ impl Grant {
             "purpose_label_fr": self.label_fr,
             "motif": form.motif,
             "agent": {"id": self.operator, "capacity": self.capacity, "habilitation_ref": self.act_ref},
-            "destinataire": form.recipient.as_ref().map_or(json!("aucun"), |r| {
+            "destinataire": self.recipient.as_ref().map_or(json!("aucun"), |r| {
                 json!({"name": r.name, "service": r.service, "capacity": r.capacity})
             }),
             "mandate_id": form.mandate_id,
@@ -311,6 +364,15 @@ impl Grant {
         });
         let optional = [
             ("csi_ground", form.csi_ground.map(Value::from)),
+            (
+                "countersigned_by",
+                (!self.countersigned_by.is_empty()).then(|| {
+                    self.countersigned_by
+                        .iter()
+                        .map(|c| json!({"key": c.fingerprint(), "name": c.name, "role": c.role}))
+                        .collect()
+                }),
+            ),
             ("legal_basis", form.legal_basis.clone().map(Value::from)),
             ("regime", form.regime.clone().map(Value::from)),
             ("audience", form.audience.and_then(|a| serde_json::to_value(a).ok())),
@@ -439,7 +501,12 @@ impl Refusal {
                 "legal_ref": short(&self.legal_ref),
             },
         });
-        if let Some(recipient) = form.and_then(|f| f.recipient.as_ref()) {
+        let recipients = form.and_then(|f| f.recipient.as_ref());
+        // Of several the one that was asked for; without one it is not known who would have received anything.
+        if let Some(recipient) = recipients.and_then(|list| match list.0.as_slice() {
+            [one] => Some(one),
+            _ => list.named(request.recipient),
+        }) {
             entry["destinataire"] = json!({
                 "name": short(&recipient.name),
                 "service": short(&recipient.service),
@@ -461,28 +528,6 @@ fn short(text: &str) -> String {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
-}
-
-/// The first instant, in whole seconds from `request.now` and no later than `end`, at which the
-/// restrictions of the mandate end what they allow now. Blocks that narrow a mandate only ever end once.
-fn end_of_checks(mandate: &Mandate, request: &Request<'_>, end: Timestamp) -> Timestamp {
-    let holds = |second: i64| {
-        Timestamp::from_second(second)
-            .is_ok_and(|now| mandate.checks_hold(&Request { now, ..*request }))
-    };
-    let (mut open, mut shut) = (request.now.as_second(), end.as_second());
-    if shut <= open || holds(shut - 1) {
-        return end;
-    }
-    while shut - open > 1 {
-        let middle = open + (shut - open) / 2;
-        if holds(middle) {
-            open = middle;
-        } else {
-            shut = middle;
-        }
-    }
-    Timestamp::from_second(shut).unwrap_or(request.now)
 }
 
 /// What each image must be beside masked.
@@ -572,6 +617,18 @@ fn mask_classes(purpose: &Purpose, required: Mask) -> Vec<String> {
         }
     }
     classes
+}
+
+fn ended(end: Timestamp) -> Refusal {
+    refuse(
+        "EXPIRED_MANDATE",
+        (
+            format!("The decision ended on {} (Paris time).", local(end)),
+            format!("La décision a pris fin le {} (heure de Paris).", local(end)),
+        ),
+        NEW_MANDATE,
+        "CSI L.252-4",
+    )
 }
 
 fn expires(

@@ -78,6 +78,15 @@ pub fn parse_public(pem: &str) -> Result<Vec<PublicKey>, KeyError> {
     Ok(keys)
 }
 
+/// Whether mandates may be signed with this kind of key: Ed25519 only.
+///
+/// An ECDSA signature can be rewritten into another valid one without the key (r, s and r, -s). The signature is what
+/// a mandate is revoked by and what tells a second use from the first, so whoever holds a mandate must not be able to
+/// change it.
+pub fn fit_to_sign(key: &PublicKey) -> bool {
+    matches!(key, PublicKey::Ed25519(_))
+}
+
 /// Short name of a public key for messages: the first 16 hex digits of the SHA-256 of its bytes.
 pub fn fingerprint(key: &PublicKey) -> String {
     use sha2::{Digest as _, Sha256};

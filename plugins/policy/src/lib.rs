@@ -33,6 +33,7 @@
 //! [Biscuit]: https://doc.biscuitsec.org/reference/specifications
 #![forbid(unsafe_code)]
 
+mod bounds;
 pub mod calendar;
 mod cases;
 mod complete;
@@ -52,6 +53,7 @@ mod tests;
 pub mod time;
 mod vocabulary;
 
+pub use bounds::{allowed, needs_second_person};
 pub use calendar::Calendar;
 pub use decide::{Conditions, Request, decide};
 pub use grant::{Anonymisation, FlowLimits, FootageTime, Grant, Notice, StatisticsGrant};

@@ -87,6 +87,16 @@ pub(crate) fn spanned_date<'de, D: Deserializer<'de>>(
     Ok(toml::Spanned::new(day.span(), day.into_inner().0))
 }
 
+/// The first instant that a text names; a bare day is its first instant.
+pub fn first_instant(text: &str) -> Result<Timestamp, String> {
+    parse(text, start_of)
+}
+
+/// The first instant that a text no longer covers; a bare day counts in full.
+pub fn end_instant(text: &str) -> Result<Timestamp, String> {
+    parse(text, end_of)
+}
+
 fn read<'de, D: Deserializer<'de>>(
     d: D,
     day: impl Fn(civil::Date) -> Result<Timestamp, jiff::Error>,
@@ -111,9 +121,19 @@ fn parse(
     if let Ok(instant) = text.parse() {
         return Ok(instant);
     }
-    text.parse()
-        .and_then(|local: civil::DateTime| paris().to_timestamp(local))
-        .map_err(explain)
+    let local: civil::DateTime = text.parse().map_err(explain)?;
+    paris().to_ambiguous_timestamp(local).unambiguous().map_err(|_| {
+        format!(
+            "\"{text}\" happens twice, or not at all, on the clocks of Paris that night; write the offset, \
+             such as {local}+01:00 / a lieu deux fois, ou n'existe pas, à l'heure de Paris cette nuit-là ; écrivez \
+             le décalage, par exemple {local}+01:00"
+        )
+    })
+}
+
+/// The text of a string, or of a TOML date or time.
+pub(crate) fn text<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    d.deserialize_any(Text)
 }
 
 /// Takes the text of a string or of a TOML date.
@@ -177,6 +197,33 @@ mod tests {
         );
         for bad in ["", "tomorrow", "2026-13-01", "2026-02-30", "18:00:00"] {
             assert!(parse(bad, start_of).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_hour_that_happens_twice_or_never_needs_its_offset() {
+        for bad in [
+            "2026-10-25T02:00:00",
+            "2026-10-25T02:30:00",
+            "2026-10-25T02:59:59",
+            "2027-03-28T02:00:00",
+            "2027-03-28T02:59:59",
+        ] {
+            let error = parse(bad, start_of).unwrap_err();
+            assert!(
+                error.contains("write the offset") && error.contains("écrivez le décalage"),
+                "{error}"
+            );
+        }
+        for (text, utc) in [
+            ("2026-10-25T01:59:59", "2026-10-24T23:59:59Z"),
+            ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00Z"),
+            ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00Z"),
+            ("2026-10-25T03:00:00", "2026-10-25T02:00:00Z"),
+            ("2027-03-28T01:59:59", "2027-03-28T00:59:59Z"),
+            ("2027-03-28T03:00:00", "2027-03-28T01:00:00Z"),
+        ] {
+            assert_eq!(parse(text, start_of).unwrap(), instant(utc), "{text}");
         }
     }
 

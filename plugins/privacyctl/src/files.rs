@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use privacy_policy::{KeyPair, PublicKey, Rules, key};
+use privacy_policy::{KeyPair, PublicKey, Revocations, Rules, key};
 
 /// Longest text file that is read.
 const MAX_TEXT_BYTES: u64 = 4 * 1024 * 1024;
@@ -90,15 +90,29 @@ pub fn create(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), FileError> {
 
 /// Writes `path` as a whole or not at all, in place of what was there.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_beside(path, bytes, None)
+}
+
+fn write_beside(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), FileError> {
     let mut part = path.as_os_str().to_owned();
     part.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(part);
     create(&part, 0o644, bytes)?;
-    fs::rename(&part, path).map_err(|e| {
+    mode.map_or(Ok(()), |mode| {
+        fs::set_permissions(&part, fs::Permissions::from_mode(mode))
+    })
+    .and_then(|()| fs::rename(&part, path))
+    .map_err(|e| {
         // The first error is the one to tell; a leftover part harms nobody.
         let _ = fs::remove_file(&part);
         FileError::io(path)(e)
     })
+}
+
+/// As [`replace`], and everybody may read the result, whatever this user's mask for new files: a gate reads it as
+/// another user.
+pub fn replace_readable(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_beside(path, bytes, Some(0o644))
 }
 
 /// Reads a whole file of bounded size.
@@ -133,9 +147,36 @@ pub fn private_key(path: &Path) -> Result<KeyPair, FileError> {
     key::parse_private(&text).map_err(|e| FileError::content(path, e))
 }
 
-/// Reads the public keys of a file.
+/// Reads the public keys of a file, or of the `*.pub` and `*.pem` files of a folder, as a gate does.
 pub fn public_keys(path: &Path) -> Result<Vec<PublicKey>, FileError> {
-    key::parse_public(&read_text(path)?).map_err(|e| FileError::content(path, e))
+    if !path.is_dir() {
+        return key::parse_public(&read_text(path)?).map_err(|e| FileError::content(path, e));
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(FileError::io(path))? {
+        let file = entry.map_err(FileError::io(path))?.path();
+        if file.extension().is_some_and(|e| e == "pub" || e == "pem") {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(FileError::content(
+            path,
+            "the folder holds no *.pub and no *.pem file / le dossier ne contient aucun fichier *.pub ni *.pem",
+        ));
+    }
+    files.sort();
+    let mut keys = Vec::new();
+    for file in files {
+        let text = read_text(&file)?;
+        keys.extend(key::parse_public(&text).map_err(|e| FileError::content(&file, e))?);
+    }
+    Ok(keys)
+}
+
+/// Reads a revocation file.
+pub fn revocations(path: &Path) -> Result<Revocations, FileError> {
+    Revocations::parse(&read_text(path)?).map_err(|e| FileError::content(path, e))
 }
 
 /// Reads a rules file, or takes the embedded rules.

@@ -3,30 +3,30 @@
 
 use std::fmt::Write as _;
 
-use crate::terminal::{plain, plain_lines};
+use crate::terminal::plain;
 use jiff::Timestamp;
-use privacy_policy::{Grant, Mandate, Mask, MaskMethod, Purpose, Refusal, Rules, Status, time};
+use privacy_policy::{Grant, Mask, MaskMethod, Purpose, Refusal, Rules, Status, time};
 
 /// Picks the language.
-fn pick<'a>(french: bool, en: &'a str, fr: &'a str) -> &'a str {
+pub(crate) fn pick<'a>(french: bool, en: &'a str, fr: &'a str) -> &'a str {
     if french { fr } else { en }
 }
 
 /// A list of labelled lines.
-struct Lines {
+pub(crate) struct Lines {
     french: bool,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Lines {
-    fn new(french: bool) -> Self {
+    pub(crate) fn new(french: bool) -> Self {
         Self {
             french,
             text: String::new(),
         }
     }
 
-    fn add(&mut self, en: &str, fr: &str, value: impl std::fmt::Display) {
+    pub(crate) fn add(&mut self, en: &str, fr: &str, value: impl std::fmt::Display) {
         let label = pick(self.french, en, fr);
         // One line, whatever the value: a line break in it would forge the next one.
         let value = plain(&value.to_string());
@@ -34,18 +34,18 @@ impl Lines {
         let _ = writeln!(self.text, "{label:<22} {value}");
     }
 
-    fn add_some(&mut self, en: &str, fr: &str, value: Option<&String>) {
+    pub(crate) fn add_some(&mut self, en: &str, fr: &str, value: Option<&String>) {
         if let Some(value) = value {
             self.add(en, fr, value);
         }
     }
 
-    fn title(&mut self, text: &str) {
+    pub(crate) fn title(&mut self, text: &str) {
         let _ = writeln!(self.text, "{text}");
     }
 }
 
-fn local(instant: Timestamp) -> String {
+pub(crate) fn local(instant: Timestamp) -> String {
     instant
         .to_zoned(time::paris())
         .strftime("%Y-%m-%d %H:%M (Paris)")
@@ -78,6 +78,23 @@ pub fn grant(grant: &Grant, french: bool) -> String {
     lines.add("camera", "caméra", &grant.camera);
     lines.add("operator", "opérateur", &grant.operator);
     lines.add("destination", "destination", grant.sink_class);
+    if let Some(recipient) = &grant.recipient {
+        lines.add("recipient", "destinataire", &recipient.name);
+    }
+    for c in &grant.countersigned_by {
+        lines.add(
+            "countersigned",
+            "contresigné",
+            format_args!("{:?}, {:?}", c.name, c.role),
+        );
+    }
+    for notice in &grant.notices {
+        lines.add(
+            "note",
+            "à noter",
+            pick(french, &notice.message_en, &notice.message_fr),
+        );
+    }
     if grant.video_out {
         lines.add(
             "required mask",
@@ -136,175 +153,6 @@ fn mask(
         );
     }
     text
-}
-
-/// A verified mandate.
-pub fn mandate(rules: &Rules, mandate: &Mandate, now: Timestamp, french: bool) -> String {
-    let form = &mandate.form;
-    let mut lines = Lines::new(french);
-    let label = rules
-        .purpose(&form.purpose_id)
-        .map_or("", |p| pick(french, &p.label_en, &p.label_fr));
-    lines.add(
-        "purpose",
-        "finalité",
-        format_args!("{} ({label})", form.purpose_id),
-    );
-    lines.add("reason", "motif", &form.motif);
-    let state = if now >= form.valid_to {
-        pick(french, "ended", "terminé")
-    } else if now < form.valid_from {
-        pick(french, "not begun", "pas commencé")
-    } else {
-        pick(french, "in force", "en vigueur")
-    };
-    lines.add(
-        "validity",
-        "validité",
-        format_args!(
-            "{} – {}, {state}",
-            local(form.valid_from),
-            local(form.valid_to)
-        ),
-    );
-    lines.add(
-        "issued",
-        "établi",
-        format_args!("{}, {}", form.issued_by, form.issued_at),
-    );
-    for camera in &form.cameras {
-        lines.add(
-            "camera",
-            "caméra",
-            format_args!(
-                "{}, INSEE {}, {}",
-                camera.id, camera.insee_code, camera.place_type
-            ),
-        );
-    }
-    for operator in &form.operators {
-        let h = &operator.habilitation;
-        lines.add(
-            "operator",
-            "opérateur",
-            format_args!(
-                "{}, {}, {} {}, {} – {}, INSEE {}",
-                operator.id,
-                operator.capacity,
-                h.authority,
-                h.act_ref,
-                local(h.valid_from),
-                local(h.valid_to),
-                operator.territory.join(" ")
-            ),
-        );
-        for t in &operator.training {
-            lines.add(
-                "  training",
-                "  formation",
-                format_args!("{}, {} – {}", t.topic, t.date, local(t.valid_to)),
-            );
-        }
-    }
-    let sinks: Vec<&str> = form.sink_classes.iter().map(|c| c.word()).collect();
-    lines.add("destinations", "destinations", sinks.join(", "));
-    lines.add("mask", "masquage", form.anonymisation);
-    if let Some(c) = &form.controller {
-        lines.add(
-            "controller",
-            "responsable",
-            format_args!("{} ({}), SIREN {}, {}", c.name, c.kind, c.siren, c.contact),
-        );
-    }
-    if let Some(d) = &form.dpo {
-        lines.add("DPO", "DPO", format_args!("{}, {}", d.role, d.contact));
-    }
-    lines.add_some("rights", "droits", form.rights_contact.as_ref());
-    if let Some(a) = &form.csi_authorisation {
-        lines.add(
-            "authorisation",
-            "autorisation",
-            format_args!(
-                "{}, {}, {} – {}",
-                a.prefect,
-                a.act_ref,
-                a.date,
-                local(a.valid_to)
-            ),
-        );
-    }
-    if let Some(d) = &form.dpia {
-        lines.add(
-            "impact assessment",
-            "analyse d'impact",
-            format_args!("{}, {}", d.reference, d.date),
-        );
-    }
-    if let Some(n) = &form.public_notice {
-        lines.add(
-            "public notice",
-            "information du public",
-            n.sign_ids.join(", "),
-        );
-    }
-    if let Some(r) = &form.requisition {
-        lines.add(
-            "requisition",
-            "réquisition",
-            format_args!(
-                "{}, {}, {}, {} – {}",
-                r.reference,
-                r.officer,
-                r.legal_article,
-                local(r.from),
-                local(r.to)
-            ),
-        );
-    }
-    if let Some(r) = &form.recipient {
-        lines.add(
-            "recipient",
-            "destinataire",
-            format_args!("{}, {}, {}", r.name, r.service, r.capacity),
-        );
-    }
-    lines.add_some("item", "objet publié", form.item_ref.as_ref());
-    lines.add_some("approved by", "approuvé par", form.approver.as_ref());
-    if let Some(s) = &form.stats {
-        lines.add("counted", "comptés", s.classes.join(", "));
-        lines.add("right to object", "droit d'opposition", &s.objection);
-        if let Some(d) = &s.dpo_signoff {
-            lines.add(
-                "DPO's agreement",
-                "accord du DPO",
-                format_args!("{}, {}, {} s", d.by, d.date, d.min_window_s),
-            );
-        }
-    }
-    for restriction in mandate.restrictions() {
-        lines.add("narrowed", "restreint", restriction);
-    }
-    lines.add("identifier", "identifiant", &form.mandate_id);
-    lines.add("rules", "règles", &form.rules_version);
-    lines.add("digest (SHA-256)", "empreinte (SHA-256)", &mandate.digest);
-    lines.add("signed by key", "signé par la clé", &mandate.signed_by);
-    for id in &mandate.revocation_ids {
-        lines.add("revocation id", "id de révocation", id);
-    }
-    lines.text
-}
-
-/// What an unverified token says.
-pub fn unverified(source: &str, french: bool) -> String {
-    format!(
-        "{}\n\n{}",
-        pick(
-            french,
-            "SIGNATURE NOT VERIFIED: anybody may have written this. Give --key to verify it.",
-            "SIGNATURE NON VÉRIFIÉE : n'importe qui a pu écrire ceci. Indiquez --key pour la vérifier."
-        ),
-        plain_lines(source)
-    )
 }
 
 /// The list of purposes.

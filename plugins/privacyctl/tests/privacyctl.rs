@@ -15,13 +15,15 @@ struct Desk {
 }
 
 impl Desk {
-    /// A folder with a key pair `city.key` and `city.pub`, and rules that no review date ends.
+    /// A folder with the key pairs `city` and `second`, and rules reviewed today.
     fn new() -> Self {
         let desk = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        let made = desk.run(&["key", "new", "--out", &desk.path("city")]);
-        assert_eq!(made.status.code(), Some(0), "{made:?}");
+        for name in ["city", "second"] {
+            let made = desk.run(&["key", "new", "--out", &desk.path(name)]);
+            assert_eq!(made.status.code(), Some(0), "{made:?}");
+        }
         let today = Zoned::now().in_tz("Europe/Paris").unwrap().date();
         let rules = privacy_policy::rules::BUILTIN
             .replace(
@@ -94,13 +96,61 @@ impl Desk {
             &self.path("rules.toml"),
         ]);
         assert_eq!(signed.status.code(), Some(0), "{signed:?}");
+        assert_eq!(
+            out(&signed).contains("two people"),
+            purpose == "judicial.requisition_extract",
+            "{signed:?}"
+        );
         mandate
+    }
+
+    /// Countersigns in place.
+    fn countersign(&self, mandate: &str, with: &str, name: &str) -> Output {
+        let (key, with) = (self.path("city.pub"), self.path(with));
+        self.run(&[
+            "mandate",
+            "countersign",
+            mandate,
+            "--key",
+            &key,
+            "--with",
+            &with,
+            "--name",
+            name,
+            "--role",
+            "permanence",
+            "--out",
+            mandate,
+        ])
+    }
+
+    fn inspect(&self, mandate: &str, lang: &str) -> String {
+        let output = self.run(&[
+            "mandate",
+            "inspect",
+            mandate,
+            "--key",
+            &self.path("city.pub"),
+            "--lang",
+            lang,
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        out(&output)
     }
 
     fn check(&self, mandate: &str, more: &[&str]) -> Output {
         let (key, rules) = (self.path("city.pub"), self.path("rules.toml"));
+        let second = self.path("second.pub");
         let mut arguments = vec![
-            "mandate", "check", mandate, "--key", &key, "--rules", &rules,
+            "mandate",
+            "check",
+            mandate,
+            "--key",
+            &key,
+            "--rules",
+            &rules,
+            "--cosigner-keys",
+            &second,
         ];
         arguments.extend(more);
         self.run(&arguments)
@@ -180,6 +230,12 @@ fn every_purpose_goes_from_form_to_decision() {
         ("vp.recording", "store", "--live"),
     ] {
         let mandate = desk.sign(purpose);
+        if purpose.starts_with("judicial.") {
+            let alone = desk.check(&mandate, &[HERE, &["--sink-class", sink]].concat());
+            assert!(err(&alone).contains("SECOND_PERSON_MISSING"), "{alone:?}");
+            let made = desk.countersign(&mandate, "second.key", "Adjointe");
+            assert_eq!(made.status.code(), Some(0), "{made:?}");
+        }
         let ask = |sink: &str, more: &[&str]| {
             desk.check(
                 &mandate,
@@ -414,7 +470,224 @@ fn a_mandate_is_narrowed_without_its_key() {
         "--key",
         &desk.path("city.pub"),
     ]);
-    assert!(out(&inspected).contains("sink_class(\"public\")"));
+    assert!(
+        out(&inspected).contains("only destination public"),
+        "{}",
+        out(&inspected)
+    );
+}
+
+#[test]
+fn a_mandate_is_attenuated_to_less_of_everything_and_says_so() {
+    let desk = Desk::new();
+    let mandate = desk.sign("vp.live_view.public_road");
+    let attenuate = |more: &[&str]| {
+        let (key, out) = (desk.path("city.pub"), desk.path("less.biscuit"));
+        let start = [
+            "mandate",
+            "attenuate",
+            &mandate,
+            "--key",
+            &key,
+            "--out",
+            &out,
+        ];
+        desk.run(&[&start[..], more].concat())
+    };
+    for (more, says) in [
+        (&[][..], "nothing to narrow"),
+        (&["--camera", "cam-99"], "cam-99"),
+        (&["--operator", "a-9999"], "a-9999"),
+        (&["--recipient", "Presse"], "Presse"),
+        (&["--sink-class", "public"], "public"),
+        (&["--until", "2001-01-01T00:00:00Z"], "2001"),
+        (&["--from", "2150-01-01T00:00:00Z"], "2150"),
+    ] {
+        let output = attenuate(more);
+        assert_eq!(output.status.code(), Some(1), "{more:?}");
+        assert!(err(&output).contains(says), "{more:?}: {}", err(&output));
+    }
+    assert_eq!(attenuate(&["--hours", "lun 8-20"]).status.code(), Some(2));
+    let every = ["mon-sun 00:00-00:00"];
+    let made = attenuate(&[
+        "--camera",
+        "cam-12",
+        "--operator",
+        "a-0417",
+        "--hours",
+        every[0],
+    ]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let less = desk.path("less.biscuit");
+    let ask = [HERE, &["--sink-class", "csu-display"]].concat();
+    let open = desk.check(&less, &ask);
+    assert_eq!(open.status.code(), Some(0), "{open:?}");
+    let (english, french) = (desk.inspect(&less, "en"), desk.inspect(&less, "fr"));
+    assert!(english.contains("only camera \"cam-12\"") && english.contains("only mon tue"));
+    assert!(french.contains("seulement caméra \"cam-12\"") && french.contains("écrans du CSU"));
+    assert_eq!(english.matches("revocation id").count(), 2, "{english}");
+
+    // Hours that are over: refused now, with the next opening.
+    let made = attenuate(&["--hours", "mon 03:00-03:01"]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let shut = desk.check(
+        &less,
+        &[&ask[..], &["--at", "2026-11-24T12:00:00Z"]].concat(),
+    );
+    assert_eq!(shut.status.code(), Some(1));
+}
+
+#[test]
+fn the_second_person_is_somebody_else() {
+    let desk = Desk::new();
+    let mandate = desk.sign("judicial.requisition_extract");
+    for (with, name) in [
+        ("city.key", "Adjointe"),
+        (
+            "second.key",
+            "Ville de Voreppe, directrice générale des services",
+        ),
+        (
+            "second.key",
+            " ville de voreppe,  Directrice Générale des services ",
+        ),
+        ("second.key", "a-0417"),
+    ] {
+        let output = desk.countersign(&mandate, with, name);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(err(&output).contains("same person"), "{}", err(&output));
+    }
+    assert_eq!(
+        desk.countersign(&mandate, "second.key", "a\nb")
+            .status
+            .code(),
+        Some(1)
+    );
+    fs::set_permissions(desk.path("second.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let wide = desk.countersign(&mandate, "second.key", "Adjointe");
+    assert!(err(&wide).contains("chmod 0600"), "{wide:?}");
+    fs::set_permissions(desk.path("second.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let made = desk.countersign(&mandate, "second.key", "Adjointe");
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let again = desk.countersign(&mandate, "second.key", "Directeur");
+    assert!(err(&again).contains("same person"), "{again:?}");
+    assert!(
+        desk.inspect(&mandate, "fr")
+            .contains("contresigné            \"Adjointe\", \"permanence\"")
+    );
+    let ask = [HERE, &["--sink-class", "file"]].concat();
+    assert_eq!(desk.check(&mandate, &ask).status.code(), Some(0));
+    // Somebody whom nobody trusts.
+    let stranger = desk.run(&["key", "new", "--out", &desk.path("stranger")]);
+    assert_eq!(stranger.status.code(), Some(0));
+    fs::copy(desk.path("stranger.pub"), desk.path("second.pub")).unwrap();
+    let refused = desk.check(&mandate, &ask);
+    assert!(
+        err(&refused).contains("SECOND_PERSON_MISSING"),
+        "{refused:?}"
+    );
+    assert!(
+        err(&refused).contains("not among the trusted"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_revoked_mandate_opens_nothing_nor_do_its_copies() {
+    let desk = Desk::new();
+    let mandate = desk.sign("vp.live_view.public_road");
+    let (key, list, copy) = (
+        desk.path("city.pub"),
+        desk.path("revoked.toml"),
+        desk.path("copy.biscuit"),
+    );
+    let made = desk.run(&[
+        "mandate",
+        "attenuate",
+        &mandate,
+        "--key",
+        &key,
+        "--out",
+        &copy,
+        "--camera",
+        "cam-12",
+    ]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let why = [
+        "--file",
+        &list,
+        "--by",
+        "DGS",
+        "--reason",
+        "Le \"motif\" a disparu.",
+    ];
+    let run = |start: &[&str]| desk.run(&[start, &why].concat());
+    let ask = |mandate: &str| {
+        let more = ["--sink-class", "csu-display", "--revocation-file", &list];
+        desk.check(mandate, &[HERE, &more].concat())
+    };
+    // A list that is not there refuses, since nobody can tell what it withdrew.
+    assert_eq!(ask(&mandate).status.code(), Some(1));
+    let revoked = run(&["mandate", "revoke", &copy, "--key", &key, "--copy"]);
+    assert_eq!(revoked.status.code(), Some(0), "{revoked:?}");
+    assert_eq!(
+        fs::metadata(&list).unwrap().permissions().mode() & 0o777,
+        0o644
+    );
+    assert!(err(&ask(&copy)).contains("REVOKED_MANDATE"));
+    assert_eq!(ask(&mandate).status.code(), Some(0));
+    // A line that somebody wrote stays.
+    let text = fs::read_to_string(&list).unwrap() + "# kept";
+    fs::write(&list, text).unwrap();
+    let revoked = run(&["mandate", "revoke", &mandate, "--key", &key]);
+    assert_eq!(revoked.status.code(), Some(0), "{revoked:?}");
+    assert!(fs::read_to_string(&list).unwrap().contains("# kept\n"));
+    assert!(err(&ask(&mandate)).contains("REVOKED_MANDATE"));
+    assert!(err(&ask(&mandate)).contains("Le \"motif\" a disparu"));
+
+    fs::remove_file(&list).unwrap();
+    for (scope, refused) in [
+        (&["--purpose", "stats.traffic_counts"][..], false),
+        (&["--camera", "cam-99"], false),
+        (&["--camera", "cam-12", "--until", "2001-01-01"], false),
+        (&["--camera", "cam-12"], true),
+        (&["--all"], true),
+    ] {
+        let order = ["mandate", "suspend", "--order", "AP 38-2026-1"];
+        let made = run(&[&order[..], scope].concat());
+        assert_eq!(made.status.code(), Some(0), "{made:?}");
+        let answer = ask(&mandate);
+        assert_eq!(
+            err(&answer).contains("SUSPENDED_MANDATE"),
+            refused,
+            "{scope:?}: {answer:?}"
+        );
+    }
+    let before = fs::read(&list).unwrap();
+    for bad in [
+        &["mandate", "revoke", "--id", "abc"][..],
+        &["mandate", "suspend", "--order", "", "--all"],
+        &["mandate", "suspend", "--order", "o", "--camera", ""],
+    ] {
+        assert_eq!(run(bad).status.code(), Some(1), "{bad:?}");
+    }
+    assert_eq!(
+        fs::read(&list).unwrap(),
+        before,
+        "an entry that is no good changes nothing"
+    );
+    assert_eq!(
+        run(&["mandate", "suspend", "--order", "o"]).status.code(),
+        Some(2)
+    );
+    assert_eq!(run(&["mandate", "revoke"]).status.code(), Some(2));
+    let lost = run(&[
+        "mandate",
+        "revoke",
+        "--mandate-id",
+        "6f1c2a52-6a50-4a3e-9d0c-0f6f6f1f7a11",
+    ]);
+    assert_eq!(lost.status.code(), Some(0), "{lost:?}");
 }
 
 #[test]
@@ -554,12 +827,14 @@ fn a_mandate_cannot_write_on_the_terminal() {
             let mut arguments = vec!["mandate", "inspect", &mandate];
             arguments.extend(more.iter().map(String::as_str));
             let shown = out(&site.run(&arguments));
-            assert!(shown.contains("surveillance"), "{shown}");
+            // Without a key nothing of what it says is shown.
+            assert_eq!(shown.contains("surveillance"), !more.is_empty(), "{shown}");
             let hidden = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
             assert!(!shown.contains(hidden), "{shown:?}");
-            // Without a key it says above that anybody may have written this.
-            let forged = shown.lines().any(|l| l.starts_with("validity forged"));
-            assert!(more.is_empty() || !forged, "{shown}");
+            assert!(
+                !shown.lines().any(|l| l.starts_with("validity forged")),
+                "{shown}"
+            );
         }
     } else {
         assert!(!err(&signed).contains('\u{1b}'));

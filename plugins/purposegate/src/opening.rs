@@ -37,6 +37,8 @@ pub struct Asked {
     /// Path of a file of the public keys of the people who may countersign, or of a folder of them; empty for
     /// nobody.
     pub cosigner_keys: String,
+    /// Name of the recipient; empty where the mandate leaves only one.
+    pub recipient: String,
     /// Identifier of the camera.
     pub camera: String,
     /// Pseudonym of the operator.
@@ -60,6 +62,7 @@ impl Asked {
             camera: &self.camera,
             operator: &self.operator,
             sink_class: self.sink_class.unwrap_or(SinkClass::Undeclared),
+            recipient: &self.recipient,
             live: None,
         }
     }

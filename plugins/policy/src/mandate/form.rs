@@ -8,6 +8,7 @@ use super::papers::{
     AccessRequest, ApprovedModel, Event, LegalReview, MagistrateAuthorisation, Mobility,
     NoticePart, Procedure, Search,
 };
+use super::recipients::Recipients;
 use crate::{
     schedule::Schedule,
     time,
@@ -102,9 +103,9 @@ pub struct Form {
     /// Judicial requisition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requisition: Option<Requisition>,
-    /// Who receives the images.
+    /// Who receives the images: one recipient, or several of whom each run serves one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recipient: Option<Recipient>,
+    pub recipient: Option<Recipients>,
     /// Channel of publication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
@@ -617,10 +618,12 @@ impl Form {
                 filled(&[&r.officer, &r.reference, &r.legal_article, &r.object])
                     && all_filled(&r.cameras)
             }),
-            Field::Recipient => self
-                .recipient
-                .as_ref()
-                .is_some_and(|r| filled(&[&r.name, &r.service, &r.capacity])),
+            Field::Recipient => self.recipient.as_ref().is_some_and(|list| {
+                !list.is_empty()
+                    && list
+                        .iter()
+                        .all(|r| filled(&[&r.name, &r.service, &r.capacity]))
+            }),
             Field::Channel => self.channel.is_some(),
             Field::ItemRef => text(&self.item_ref),
             Field::Approver => text(&self.approver),

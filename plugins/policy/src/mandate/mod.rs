@@ -11,22 +11,34 @@
 //! ```
 //!
 //! Whoever holds a token can narrow it without the key, by a further block whose checks speak about the
-//! request: `check if camera("cam-12")`, `check if operator("a-0417")`, `check if sink_class("file")`,
-//! `check if purpose("…")`, `check if time($t), $t < …`. Facts in further blocks are never read.
+//! request: `check if camera("cam-12") or camera("cam-13")`, `check if time($t), $t < …` and the other forms of
+//! [`Restriction`]. A second person countersigns it by a block of their own key with one fact,
+//! `countersigned("MANDATE", "NAME", "ROLE")`. A token that holds anything else, such as a fact in a further
+//! block, a rule, or a field that this version does not know, is refused as a whole: it might restrict.
 //!
 //! [Biscuit]: https://doc.biscuitsec.org/reference/specifications
 
 mod form;
+mod narrow;
 mod papers;
+mod recipients;
+mod restriction;
+mod second;
 mod template;
 mod token;
 
 pub use form::*;
+pub use narrow::{NarrowError, Narrowing, narrow};
 pub use papers::*;
+pub use recipients::Recipients;
+pub use restriction::Restriction;
+pub(crate) use restriction::Subject;
+pub use second::{CountersignError, Countersignature, countersign};
 pub use template::template;
 #[cfg(test)]
 pub(crate) use token::build;
+pub(crate) use token::same_person;
 pub use token::{
-    MAX_TOKEN_BYTES, Mandate, NarrowError, Narrowing, SignError, VerifyError, narrow, sign,
-    unverified_source, verify,
+    MAX_BLOCKS, MAX_TOKEN_BYTES, Mandate, SignError, VerifyError, outline, sign, unverified_source,
+    verify,
 };

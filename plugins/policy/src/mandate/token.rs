@@ -7,24 +7,30 @@ use std::{
 };
 
 use biscuit_auth::{
-    AuthorizerBuilder, AuthorizerLimits, Biscuit, BiscuitBuilder, BlockBuilder, KeyPair, PublicKey,
+    Authorizer, AuthorizerBuilder, AuthorizerLimits, Biscuit, BiscuitBuilder, KeyPair, PublicKey,
     UnverifiedBiscuit,
-    builder::{Fact, MapKey, Term},
+    builder::{Fact, MapKey, Rule, Term},
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::form::Form;
+use super::{
+    form::Form,
+    restriction::{Restriction, Subject, date},
+    second::Countersignature,
+};
 use crate::{
     complete,
-    decide::{Conditions, Request},
+    decide::Conditions,
     refusal::{NEW_MANDATE, Refusal, refuse},
-    vocabulary::SinkClass,
 };
 
 /// Longest token that is read; a mandate with a hundred cameras and operators stays far below.
 pub const MAX_TOKEN_BYTES: usize = 256 * 1024;
+
+/// Most blocks that are read: the authority's, and those that narrow or countersign.
+pub const MAX_BLOCKS: usize = 8;
 
 /// A mandate whose signature was verified. Whether it allows a request is for [`crate::decide`] to say.
 #[derive(Debug, Clone)]
@@ -33,11 +39,15 @@ pub struct Mandate {
     pub form: Form,
     /// SHA-256 of the token's bytes, in hex.
     pub digest: String,
-    /// Revocation identifiers, one per block, in hex. Revoking any of them revokes the mandate.
+    /// Revocation identifiers, one per block, in hex, the authority's first. Revoking any of them revokes the
+    /// mandate.
     pub revocation_ids: Vec<String>,
     /// Fingerprint of the key that signed it.
     pub signed_by: String,
-    token: Biscuit,
+    /// What narrowed it after it was signed.
+    pub restrictions: Vec<Restriction>,
+    /// Who countersigned it, with any key: [`crate::Conditions::cosigners`] says whose counts.
+    pub countersignatures: Vec<Countersignature>,
 }
 
 /// Why a form could not be signed.
@@ -48,20 +58,6 @@ pub enum SignError {
     Refused(Refusal),
     /// The token could not be built.
     #[error("the token cannot be built: {0}")]
-    Token(String),
-}
-
-/// Why a token could not be narrowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NarrowError {
-    /// The token itself is not accepted.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// No restriction was asked for.
-    #[error("nothing to narrow: name a camera, an operator, a sink class or an end")]
-    Nothing,
-    /// The block could not be added: the token is sealed, or a value has no form in it.
-    #[error("the token cannot be narrowed: {0}")]
     Token(String),
 }
 
@@ -80,6 +76,15 @@ pub enum VerifyError {
     /// Signed, but its facts are not a mandate of this version.
     #[error("signed, but not a mandate of version {}", super::form::VERSION)]
     NotAMandate,
+    /// More than [`MAX_BLOCKS`] blocks.
+    #[error("more than {MAX_BLOCKS} blocks")]
+    TooManyBlocks,
+    /// A fact, a rule or a check that this version does not know, and so cannot hold to.
+    #[error("it says something that this version does not know")]
+    Unknown,
+    /// Countersigned twice with one key or by one person, or by whoever signed it.
+    #[error("signed twice by the same person")]
+    SamePerson,
 }
 
 impl From<VerifyError> for Refusal {
@@ -118,6 +123,35 @@ impl From<VerifyError> for Refusal {
                 NEW_MANDATE,
                 "CSI R.253-3",
             ),
+            VerifyError::TooManyBlocks => refuse(
+                "BAD_MANDATE",
+                (
+                    format!(
+                        "The mandate was narrowed or countersigned too often: it has more than {MAX_BLOCKS} blocks."
+                    ),
+                    format!(
+                        "Le mandat a été restreint ou contresigné trop de fois : il compte plus de {MAX_BLOCKS} blocs."
+                    ),
+                ),
+                (
+                    "Narrow the mandate that the authority signed in one go.",
+                    "Restreignez en une fois le mandat signé par l'autorité.",
+                ),
+                "CSI R.253-3",
+            ),
+            VerifyError::Unknown => refuse(
+                "BAD_MANDATE",
+                (
+                    "The mandate says something that this version does not know, perhaps a restriction: it cannot hold to it, so it refuses.",
+                    "Le mandat énonce quelque chose que cette version ne connaît pas, peut-être une restriction : ne pouvant la respecter, elle refuse.",
+                ),
+                (
+                    "Use the version that the mandate was made for, or restrict it with privacyctl mandate attenuate.",
+                    "Utilisez la version pour laquelle le mandat a été fait, ou restreignez-le avec privacyctl mandate attenuate.",
+                ),
+                "CSI R.253-3",
+            ),
+            VerifyError::SamePerson => same_person(),
         }
     }
 }
@@ -158,60 +192,25 @@ pub(crate) fn build(form: &Form, key: &KeyPair) -> Result<Vec<u8>, Box<dyn std::
     Ok(builder.build(key)?.to_vec()?)
 }
 
-/// What a further block allows of a mandate; `None` leaves it as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Narrowing {
-    /// Only this camera.
-    pub camera: Option<String>,
-    /// Only this operator.
-    pub operator: Option<String>,
-    /// Only this destination.
-    pub sink_class: Option<SinkClass>,
-    /// Only before this instant.
-    pub until: Option<Timestamp>,
+/// What can be said of a token that nobody verified: its revocation ids, and for each block the fingerprint of the
+/// foreign key that signed it, if one did.
+pub fn outline(bytes: &[u8]) -> Result<Vec<(String, Option<String>)>, VerifyError> {
+    if bytes.len() > MAX_TOKEN_BYTES {
+        return Err(VerifyError::TooLong);
+    }
+    let token = UnverifiedBiscuit::from(bytes).map_err(|_| VerifyError::Signature)?;
+    let keys = token.external_public_keys();
+    Ok(token
+        .revocation_identifiers()
+        .iter()
+        .map(hex::encode)
+        .zip(keys.iter().map(|k| k.as_ref().map(crate::key::fingerprint)))
+        .collect())
 }
 
-/// Narrows a token, without the private key: the result allows less, never more.
-pub fn narrow(
-    token: &[u8],
-    keys: &[PublicKey],
-    narrowing: &Narrowing,
-) -> Result<Vec<u8>, NarrowError> {
-    let (token, _) = open(token, keys)?;
-    let text = |t: &Option<String>| t.clone().map(Term::Str);
-    let until = match narrowing.until {
-        None => None,
-        Some(until) => Some(date(until).map_err(|e| NarrowError::Token(e.to_string()))?),
-    };
-    let checks = [
-        ("check if camera({value});", text(&narrowing.camera)),
-        ("check if operator({value});", text(&narrowing.operator)),
-        (
-            "check if sink_class({value});",
-            narrowing.sink_class.map(|c| Term::Str(c.word().to_owned())),
-        ),
-        ("check if time($now), $now < {value};", until),
-    ];
-    let mut block = BlockBuilder::new();
-    let mut any = false;
-    for (code, value) in checks {
-        if let Some(value) = value {
-            any = true;
-            block = block
-                .code_with_params(code, [("value".to_owned(), value)].into(), HashMap::new())
-                .map_err(|e| NarrowError::Token(e.to_string()))?;
-        }
-    }
-    if !any {
-        return Err(NarrowError::Nothing);
-    }
-    token
-        .append(block)
-        .and_then(|token| token.to_vec())
-        .map_err(|e| NarrowError::Token(e.to_string()))
-}
-
-/// The Datalog of a token that nobody verified, for people to read. Never decide anything on it.
+/// The Datalog of a token that nobody verified, for those who work on tokens. Texts in it are not escaped, so one
+/// that imitates a fact cannot be told from a fact: never decide anything on it, and show it to nobody as what a
+/// mandate says.
 pub fn unverified_source(bytes: &[u8]) -> Result<String, VerifyError> {
     if bytes.len() > MAX_TOKEN_BYTES {
         return Err(VerifyError::TooLong);
@@ -229,7 +228,37 @@ pub fn unverified_source(bytes: &[u8]) -> Result<String, VerifyError> {
 /// Expiry is judged by [`crate::decide`], so that an expired mandate can still be inspected.
 pub fn verify(bytes: &[u8], keys: &[PublicKey]) -> Result<Mandate, VerifyError> {
     let (token, key) = open(bytes, keys)?;
-    let form = read_form(&token).ok_or(VerifyError::NotAMandate)?;
+    if token.block_count() > MAX_BLOCKS {
+        return Err(VerifyError::TooManyBlocks);
+    }
+    let mut authorizer = AuthorizerBuilder::new()
+        .set_limits(limits())
+        .build(&token)
+        .map_err(|_| VerifyError::NotAMandate)?;
+    let (_, rules, checks, _) = authorizer.dump();
+    if !rules.is_empty() {
+        // Before anything is asked: to answer is to run them.
+        return Err(VerifyError::Unknown);
+    }
+    let (form, fields) = read_form(&mut authorizer).ok_or(VerifyError::NotAMandate)?;
+    let countersignatures = countersignatures(&token, &mut authorizer, &form, &key)?;
+    // What was not read is not understood, and might restrict.
+    if authorizer.fact_count() != fields + countersignatures.len() {
+        return Err(VerifyError::Unknown);
+    }
+    let mut restrictions: Vec<Restriction> = checks
+        .iter()
+        .map(Restriction::of)
+        .collect::<Option<_>>()
+        .ok_or(VerifyError::Unknown)?;
+    let own = Restriction::Period {
+        from: Some(form.valid_from),
+        until: Some(form.valid_to),
+    };
+    if restrictions.first() != Some(&own) {
+        return Err(VerifyError::NotAMandate);
+    }
+    restrictions.remove(0);
     Ok(Mandate {
         form,
         digest: hex::encode(Sha256::digest(bytes)),
@@ -239,11 +268,13 @@ pub fn verify(bytes: &[u8], keys: &[PublicKey]) -> Result<Mandate, VerifyError> 
             .map(hex::encode)
             .collect(),
         signed_by: crate::key::fingerprint(&key),
-        token,
+        restrictions,
+        countersignatures,
     })
 }
 
-fn open(bytes: &[u8], keys: &[PublicKey]) -> Result<(Biscuit, PublicKey), VerifyError> {
+/// A token and the trusted key that signed it.
+pub(super) fn open(bytes: &[u8], keys: &[PublicKey]) -> Result<(Biscuit, PublicKey), VerifyError> {
     if keys.is_empty() {
         return Err(VerifyError::NoKey);
     }
@@ -251,16 +282,14 @@ fn open(bytes: &[u8], keys: &[PublicKey]) -> Result<(Biscuit, PublicKey), Verify
         return Err(VerifyError::TooLong);
     }
     keys.iter()
+        .filter(|key| crate::key::fit_to_sign(key))
         .find_map(|key| Biscuit::from(bytes, key).ok().map(|token| (token, *key)))
         .ok_or(VerifyError::Signature)
 }
 
-/// The form in the facts of the first block; facts of later blocks are out of the query's scope.
-fn read_form(token: &Biscuit) -> Option<Form> {
-    let mut authorizer = AuthorizerBuilder::new()
-        .set_limits(limits())
-        .build(token)
-        .ok()?;
+/// The form in the facts of the first block, and how many facts it is made of. Facts of later blocks are out of
+/// the query's scope.
+fn read_form(authorizer: &mut Authorizer) -> Option<(Form, usize)> {
     let mut fields = Map::new();
     for name in FACTS {
         let rule = format!("found($value) <- {name}($value)");
@@ -275,43 +304,77 @@ fn read_form(token: &Biscuit) -> Option<Form> {
             _ => return None,
         }
     }
+    let count = fields.len();
     let form: Form = serde_json::from_value(Value::Object(fields)).ok()?;
-    (form.version == super::form::VERSION).then_some(form)
+    (form.version == super::form::VERSION).then_some((form, count))
+}
+
+/// The countersignatures in a token, each in a block of its own key.
+fn countersignatures(
+    token: &Biscuit,
+    authorizer: &mut Authorizer,
+    form: &Form,
+    signer: &PublicKey,
+) -> Result<Vec<Countersignature>, VerifyError> {
+    let mut found: Vec<Countersignature> = Vec::new();
+    for (block, key) in token.external_public_keys().into_iter().enumerate() {
+        let Some(key) = key else { continue };
+        if key == *signer || found.iter().any(|c| c.key == key) {
+            return Err(VerifyError::SamePerson);
+        }
+        let mut rule = Rule::try_from(
+            "found($mandate, $name, $role) <- countersigned($mandate, $name, $role) trusting {key}",
+        )
+        .map_err(|_| VerifyError::NotAMandate)?;
+        rule.set_scope("key", key)
+            .map_err(|_| VerifyError::NotAMandate)?;
+        let facts: Vec<Fact> = authorizer.query(rule).map_err(|_| VerifyError::Unknown)?;
+        let [fact] = facts.as_slice() else {
+            return Err(VerifyError::Unknown);
+        };
+        let [Term::Str(mandate), Term::Str(name), Term::Str(role)] =
+            fact.predicate.terms.as_slice()
+        else {
+            return Err(VerifyError::Unknown);
+        };
+        if *mandate != form.mandate_id {
+            return Err(VerifyError::NotAMandate);
+        }
+        let one = Countersignature {
+            key,
+            block,
+            name: name.clone(),
+            role: role.clone(),
+        };
+        if one.is_by(&form.issued_by) || found.iter().any(|other| one.is_by(&other.name)) {
+            return Err(VerifyError::SamePerson);
+        }
+        found.push(one);
+    }
+    Ok(found)
 }
 
 impl Mandate {
-    /// The restrictions that were added to the mandate after it was signed, one text per block.
-    pub fn restrictions(&self) -> Vec<String> {
-        (1..self.token.block_count())
-            .map(|block| {
-                self.token
-                    .print_block_source(block)
-                    .map(|source| source.split_whitespace().collect::<Vec<_>>().join(" "))
-                    .unwrap_or_else(|e| e.to_string())
-            })
-            .collect()
+    /// The first restriction that does not allow this, if any.
+    pub(crate) fn refused_by(&self, subject: &Subject<'_>) -> Option<&Restriction> {
+        self.restrictions.iter().find(|r| !r.allows(subject))
     }
+}
 
-    /// Evaluates the checks of every block against the request: expiry, and whatever narrows the token.
-    pub(crate) fn checks_hold(&self, request: &Request<'_>) -> bool {
-        let authorize = || {
-            let fact = |name: &str, text: &str| {
-                Fact::new(name.to_owned(), vec![Term::Str(text.to_owned())])
-            };
-            AuthorizerBuilder::new()
-                .set_limits(limits())
-                .fact(Fact::new("time".to_owned(), vec![date(request.now).ok()?]))
-                .and_then(|b| b.fact(fact("purpose", request.purpose)))
-                .and_then(|b| b.fact(fact("camera", request.camera)))
-                .and_then(|b| b.fact(fact("operator", request.operator)))
-                .and_then(|b| b.fact(fact("sink_class", request.sink_class.word())))
-                .and_then(|b| b.policy("allow if true"))
-                .and_then(|b| b.build(&self.token))
-                .and_then(|mut a| a.authorize())
-                .ok()
-        };
-        authorize().is_some()
-    }
+/// The refusal of a second signature by the first person.
+pub(crate) fn same_person() -> Refusal {
+    refuse(
+        "SAME_PERSON_TWICE",
+        (
+            "The mandate is signed twice by the same person; the second signature must be another's.",
+            "Le mandat est signé deux fois par la même personne ; la seconde signature doit être celle d'une autre.",
+        ),
+        (
+            "Have somebody else countersign it, with their own key: privacyctl mandate countersign.",
+            "Faites-le contresigner par quelqu'un d'autre, avec sa propre clé : privacyctl mandate countersign.",
+        ),
+        "CSI R.253-2 ; RGPD art. 32",
+    )
 }
 
 /// The facts of a mandate: the fields of [`Form`], held together by a test.
@@ -371,18 +434,14 @@ const FACTS: &[&str] = &[
     "revocation",
 ];
 
-/// Wide enough for a busy host: Biscuit's own limit of 1 ms would refuse lawful mandates under load.
+/// A token holds no rule, so nothing takes long; Biscuit's own limit of 1 ms would refuse lawful mandates on a busy
+/// host all the same.
 fn limits() -> AuthorizerLimits {
     AuthorizerLimits {
         max_facts: 2000,
         max_iterations: 100,
-        max_time: Duration::from_secs(2),
+        max_time: Duration::from_millis(100),
     }
-}
-
-/// Seconds since 1970, the only unit a token has; instants before 1970 are refused.
-fn date(instant: Timestamp) -> Result<Term, std::num::TryFromIntError> {
-    u64::try_from(instant.as_second()).map(Term::Date)
 }
 
 fn term(value: &Value) -> Result<Term, &'static str> {

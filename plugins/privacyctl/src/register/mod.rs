@@ -11,7 +11,7 @@ mod output;
 mod page;
 mod prove;
 mod report;
-mod row;
+pub mod row;
 mod sheet;
 #[cfg(test)]
 mod snapshot;

@@ -81,6 +81,11 @@ pub fn param_specs() -> &'static [glib::ParamSpec] {
                 "Operator",
                 "Pseudonym of the operator, as the mandate names it; never a name (entry)",
             ),
+            text(
+                "recipient",
+                "Recipient",
+                "Name of the recipient, where the mandate names several (entry)",
+            ),
             glib::ParamSpecEnum::builder_with_default("sink-class", Sink::default())
                 .nick("Sink class")
                 .blurb("Where the images go (entry)")
@@ -138,6 +143,7 @@ impl Settings {
             "purpose" => self.asked.purpose = text(),
             "mandate" => self.asked.mandate = text(),
             "trusted-keys" => self.asked.trusted_keys = text(),
+            "recipient" => self.asked.recipient = text(),
             "rules-file" => self.asked.rules_file = text(),
             "revocation-file" => self.asked.revocation_file = text(),
             "election-calendar" => self.asked.election_calendar = text(),
@@ -171,6 +177,7 @@ impl Settings {
             "purpose" => text(&self.asked.purpose),
             "mandate" => text(&self.asked.mandate),
             "trusted-keys" => text(&self.asked.trusted_keys),
+            "recipient" => text(&self.asked.recipient),
             "rules-file" => text(&self.asked.rules_file),
             "revocation-file" => text(&self.asked.revocation_file),
             "election-calendar" => text(&self.asked.election_calendar),

@@ -10,7 +10,7 @@ use gst::prelude::*;
 use gst_check::Harness;
 use jiff::{SignedDuration, Timestamp};
 use privacy_common::{AuditAnswer, AuditRequest, SingleUse};
-use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate};
+use privacy_policy::{Conditions, Form, KeyPair, Rules, key, mandate, needs_second_person};
 
 pub const CAPS: &str = "video/x-raw,format=NV12,width=8,height=8,framerate=10/1";
 
@@ -26,16 +26,23 @@ pub fn init() {
 pub struct Site {
     folder: tempfile::TempDir,
     key: KeyPair,
+    second: KeyPair,
 }
 
 impl Site {
     pub fn new() -> Self {
         init();
         let folder = tempfile::tempdir().unwrap();
-        let key = key::generate();
-        let pem = key::public_pem(&key.public()).unwrap();
-        std::fs::write(folder.path().join("authority.pub"), pem).unwrap();
-        Self { folder, key }
+        let (key, second) = (key::generate(), key::generate());
+        for (name, key) in [("authority.pub", &key), ("second.pub", &second)] {
+            let pem = key::public_pem(&key.public()).unwrap();
+            std::fs::write(folder.path().join(name), pem).unwrap();
+        }
+        Self {
+            folder,
+            key,
+            second,
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -53,6 +60,7 @@ impl Site {
             env!("CARGO_MANIFEST_DIR")
         );
         let mut form = Form::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        // A mandate knows whole seconds.
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
         form.valid_from = now - SignedDuration::from_hours(1);
         form.valid_to = now + SignedDuration::from_hours(24);
@@ -69,12 +77,20 @@ impl Site {
         }
         let now = Timestamp::now();
         let token = mandate::sign(&form, &Conditions::new(&rules), &self.key, now).unwrap();
+        let purpose = rules.purpose(&form.purpose_id).unwrap();
+        let token = if needs_second_person(purpose, &form) {
+            let keys = [self.key.public()];
+            mandate::countersign(&token, &keys, "Adjointe", "permanence", &self.second).unwrap()
+        } else {
+            token
+        };
         std::fs::write(self.path("mandate.biscuit"), token).unwrap();
         format!(
-            "purpose={} mandate={} trusted-keys={} camera=cam-12 operator={} sink-class={}",
+            "purpose={} mandate={} trusted-keys={} cosigner-keys={} camera=cam-12 operator={} sink-class={}",
             form.purpose_id,
             self.text("mandate.biscuit"),
             self.text("authority.pub"),
+            self.text("second.pub"),
             form.operators[0].id,
             form.sink_classes[0],
         )
