@@ -859,6 +859,7 @@ fn h13_each_purpose_opens_for_its_capacities_destinations_modes_and_masks_alone(
                             operator: &form.operators[0].id,
                             sink_class: *sink_class,
                             live: Some(live),
+                            recipient: "",
                         };
                         let decision = decide(&conditions, Some(&mandate), &request);
                         let mode = if live { Mode::Live } else { Mode::Deferred };
