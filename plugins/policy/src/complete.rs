@@ -54,6 +54,13 @@ fn content(
             return Err(missing(field.word(), &form.purpose_id));
         }
     }
+    // One that is given is given in full, needed or not.
+    if form.compliance_commitment.is_some() && !form.has(Field::ComplianceCommitment) {
+        return Err(missing(
+            Field::ComplianceCommitment.word(),
+            &form.purpose_id,
+        ));
+    }
     cases::commitment(rules, purpose, form)?;
     lists(purpose, form)?;
     choices(rules, purpose, form)?;
