@@ -20,6 +20,9 @@ impl Why {
         match self {
             Self::Outside(Outside::Unknown) => "FOOTAGE_TIME_UNKNOWN",
             Self::Outside(Outside::Time) => "OUTSIDE_REQUISITION_TIME",
+            Self::Outside(Outside::Fresh) => "RECORDING_TOO_FRESH",
+            Self::Outside(Outside::Stale) => "DEFERRED_SOURCE",
+            Self::Outside(Outside::Kept) => "OVER_RETENTION",
             Self::Mask(held) => match held {
                 Held::NoPurpose => "HELD_NO_PURPOSE",
                 Held::Ended => "HELD_SESSION_ENDED",
@@ -56,6 +59,15 @@ impl Why {
             Self::Outside(Outside::Time) => {
                 "l'image a été filmée en dehors de la période que désigne le mandat".into()
             }
+            Self::Outside(Outside::Fresh) => {
+                "l'image a été filmée il y a trop peu de temps pour être un enregistrement".into()
+            }
+            Self::Outside(Outside::Stale) => {
+                "l'image a été filmée il y a trop longtemps pour être en direct".into()
+            }
+            Self::Outside(Outside::Kept) => {
+                "l'image a été filmée il y a plus longtemps que les enregistrements ne se conservent".into()
+            }
             Self::Mask(held) => french(held),
         }
     }
@@ -71,6 +83,8 @@ impl Why {
             legal_ref: match self {
                 Self::Mask(Held::NoPurpose | Held::Ended) => "RGPD art. 5(1)(b)",
                 Self::Mask(_) => "RGPD art. 25",
+                Self::Outside(Outside::Kept) => "CSI L.252-5, R.253-4",
+                Self::Outside(Outside::Fresh | Outside::Stale) => "CNIL 5 décembre 2024",
                 Self::Outside(_) => "CPP 60-1, 77-1-1, 99-3",
             }
             .to_owned(),
@@ -129,6 +143,9 @@ mod tests {
         let all = [
             Why::Outside(Outside::Unknown),
             Why::Outside(Outside::Time),
+            Why::Outside(Outside::Fresh),
+            Why::Outside(Outside::Stale),
+            Why::Outside(Outside::Kept),
             Why::Mask(Held::NoPurpose),
             Why::Mask(Held::Ended),
             Why::Mask(Held::NoVideo("p".into())),

@@ -168,7 +168,7 @@ pub fn open(asked: &Asked, session: &str, now: Timestamp) -> Result<Opened, Box<
         )
     })?;
     Ok(Opened {
-        footage: Footage::new(grant.footage_range(), start),
+        footage: Footage::new(grant.footage_range(), start).with_ages((&grant.flow).into()),
         rules,
         calendar,
         cosigners,

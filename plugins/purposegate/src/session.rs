@@ -58,6 +58,8 @@ pub struct Session {
     relinked: AtomicBool,
     open: ArcSwapOption<Open>,
     ending: OnceLock<Ending>,
+    /// Entry: how it opened.
+    mode: OnceLock<Mode>,
     told: OnceLock<()>,
     recorded: AtomicBool,
     /// Entry.
@@ -261,6 +263,7 @@ impl Session {
             relinked: AtomicBool::default(),
             open: ArcSwapOption::default(),
             ending: OnceLock::new(),
+            mode: OnceLock::new(),
             told: OnceLock::new(),
             recorded: AtomicBool::default(),
             counts: Counts::default(),
@@ -451,6 +454,8 @@ impl Session {
 
     /// Entry: how it opened, for the entries that come later.
     pub fn opened_on(&self, mode: Mode, footage: FootageTime) {
+        // A session opens once.
+        let _ = self.mode.set(mode);
         self.inner().opening = Some((mode, footage));
     }
 
@@ -693,9 +698,14 @@ impl Session {
                 return Fate::Ends(Closed::StreamChanged);
             }
         }
-        if opened.footage.range().is_some()
-            && let Err(outside) = opened.footage.check(frame, stream_time())
-        {
+        let place = opened.footage.needs_place().then(stream_time).flatten();
+        let outside = opened.footage.check(frame, place).and_then(|()| {
+            let mode = self.mode.get().copied();
+            mode.map_or(Ok(()), |mode| {
+                opened.footage.check_age(frame, place, mode, now)
+            })
+        });
+        if let Err(outside) = outside {
             count(&counts.outside);
             return Fate::Held(Why::Outside(outside));
         }

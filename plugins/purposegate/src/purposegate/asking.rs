@@ -5,7 +5,7 @@ use gst::{prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 use jiff::Timestamp;
 use privacy_common::{AuditAnswer, AuditRequest, PathNote, Purpose};
-use privacy_policy::Refusal;
+use privacy_policy::{Mode, Refusal};
 
 use super::{
     Message, Stage,
@@ -13,6 +13,8 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    footage::Outside,
+    held::Why,
     late::Late,
     media::NotImages,
     opening::{self, Opened, Refused},
@@ -180,6 +182,18 @@ impl PurposeGate {
         if let (Some((from, to)), None) = (opened.footage.range(), footage.first_frame) {
             return Err((&Late::FootageTime(from, to)).into());
         }
+        // Of what is handed over as evidence or to the person on it, the register must know when it was filmed.
+        let handed_over = ["judicial.", "procedure.", "rights."];
+        if mode == Mode::Deferred
+            && footage.first_frame.is_none()
+            && handed_over.iter().any(|p| grant.purpose_id.starts_with(p))
+        {
+            return Err(Why::Outside(Outside::Unknown).refusal());
+        }
+        opened
+            .footage
+            .check_age(frame, self.stream_time(frame), mode, now)
+            .map_err(|outside| Why::Outside(outside).refusal())?;
         let purpose = opening::purpose_event(grant, &session.id);
         // Whatever was linked until now is seen here.
         session.is_relinked();

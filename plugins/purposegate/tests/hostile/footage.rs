@@ -167,3 +167,48 @@ fn a_bad_footage_start_is_refused_by_name() {
         gate.set_state(gst::State::Null).unwrap();
     }
 }
+
+#[test]
+fn f5_what_was_filmed_just_now_is_no_recording_and_j3_what_should_be_erased_is_not_served() {
+    let site = Site::new();
+    for (ago_s, code) in [(60, "RECORDING_TOO_FRESH"), (40 * 86_400, "OVER_RETENTION")] {
+        let start = an_hour_ago() + SignedDuration::from_secs(3600 - ago_s);
+        let from = start.max(an_hour_ago());
+        let (mut h, register) = site.gate(&form(from), &format!("footage-start={start}"), false);
+        let bus = bus(&h);
+        h.set_src_caps_str(CAPS);
+        assert!(h.push(frame(0)).is_err(), "{code}");
+        assert_eq!(h.buffers_received(), 0);
+        assert!(error(&bus).unwrap().contains(code), "{code}");
+        assert_eq!(register.operations(), ["refuse"]);
+        assert_eq!(register.refusals(code), 1);
+    }
+}
+
+#[test]
+fn f5_an_old_image_from_a_live_source_is_held_and_recorded_once() {
+    let site = Site::new();
+    let (mut h, register) = site.live_view();
+    h.set_src_caps_str(CAPS);
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+    for (ms, age) in [(0, 0), (100, 3600), (200, 3600), (300, 0)] {
+        let mut frame = frame(ms);
+        gst::meta::ReferenceTimestampMeta::add(
+            frame.make_mut(),
+            &"timestamp/x-unix".parse().unwrap(),
+            gst::ClockTime::from_seconds(now - age),
+            None,
+        );
+        h.push(frame).unwrap();
+    }
+    assert_eq!(received(&mut h), [0, 300]);
+    // Beside the frames: none of them waits for a disk.
+    for _ in 0..600 {
+        if register.operations().len() > 1 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(register.operations(), ["consult", "refuse"]);
+    assert_eq!(register.refusals("DEFERRED_SOURCE"), 1);
+}
