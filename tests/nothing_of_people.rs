@@ -275,8 +275,8 @@ fn tells(line: &str, found: [u32; 4]) -> bool {
 }
 
 #[test]
-fn nothing_of_people_in_register_or_logs() {
-    const TEST: &str = "nothing_of_people_in_register_or_logs";
+fn b1_nothing_of_people_in_register_or_logs() {
+    const TEST: &str = "b1_nothing_of_people_in_register_or_logs";
     let site = Site::new();
     std::fs::create_dir(site.path().join("seen")).unwrap();
     let table = AgentTable::create(&site.path().join("agents.toml")).unwrap();

@@ -212,3 +212,86 @@ fn takes(tool: &str, arguments: &[&str], place: &str) {
         assert!(help.contains(flag), "{place}: {flag} is not in\n{help}");
     }
 }
+
+/// The names of all test functions in the plugins and here.
+fn tests_of_the_repository() -> std::collections::HashSet<String> {
+    fn walk(folder: &Path, found: &mut std::collections::HashSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                if path.file_name().is_some_and(|n| n != "target") {
+                    walk(&path, found);
+                }
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let mut test = false;
+                for line in text.lines().map(str::trim) {
+                    match line.strip_prefix("fn ") {
+                        Some(rest) if test => {
+                            let name = rest.split(['(', '<']).next().unwrap();
+                            found.insert(name.to_owned());
+                            test = false;
+                        }
+                        _ if line.starts_with("#[test]") => test = true,
+                        _ if line.starts_with("#[") || line.starts_with("//") => {}
+                        _ => test = false,
+                    }
+                }
+            }
+        }
+    }
+    let mut found = std::collections::HashSet::new();
+    walk(&root().join("plugins"), &mut found);
+    walk(&root().join("tests"), &mut found);
+    found
+}
+
+/// The table under "The law, row by row" has each row of the requirements once and in order, and each test that it
+/// names exists and begins with its row. A row without a test says that no software can hold it.
+#[test]
+fn every_row_of_the_law_has_a_line_and_a_test() {
+    const LAST: &[(char, u32)] = &[
+        ('A', 7),
+        ('B', 11),
+        ('C', 8),
+        ('D', 3),
+        ('E', 7),
+        ('F', 16),
+        ('G', 6),
+        ('H', 17),
+        ('J', 9),
+    ];
+    let rows: Vec<String> = LAST
+        .iter()
+        .flat_map(|(letter, last)| (1..=*last).map(move |n| format!("{letter}{n}")))
+        .collect();
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## The law, row by row\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let tests = tests_of_the_repository();
+    let mut seen = Vec::new();
+    for line in section.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [row, content, by, named] = cells[..] else {
+            continue;
+        };
+        if !rows.iter().any(|r| r == row) {
+            continue;
+        }
+        seen.push(row.to_owned());
+        assert!(!content.is_empty() && !by.is_empty(), "{line}");
+        if named == "none" {
+            assert!(by.starts_with("no software"), "{row}: {by}");
+            continue;
+        }
+        for name in named.split(", ") {
+            let name = name.trim_matches('`');
+            assert!(tests.contains(name), "{row}: no test {name}");
+            assert!(
+                name.starts_with(&format!("{}_", row.to_lowercase())),
+                "{row}: {name}"
+            );
+        }
+    }
+    assert_eq!(seen, rows);
+}

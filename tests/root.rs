@@ -7,6 +7,7 @@ mod forged;
 mod frames;
 mod interface;
 mod joins;
+mod law;
 mod leak;
 mod mask;
 mod nothing_of_people;

@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_one_line_with_a_fixed_order() {
+    fn h11_a_record_is_one_line_with_a_fixed_order() {
         let authority = Authority {
             rules_version: Some("2026-11-01".into()),
             purpose: Some("stats.traffic_counts".into()),

@@ -947,6 +947,25 @@ fn j3_nothing_is_kept_or_used_beyond_a_month() {
 }
 
 #[test]
+fn j4_each_use_is_entered_as_what_it_is_and_entries_are_kept_three_years() {
+    use privacy_policy::Operation::{Collect, Consult, Extract, Publish, WindowPublished};
+    let rules = Rules::builtin();
+    for id in family("") {
+        let operation = rules.purpose(&id).unwrap().operation;
+        let expected = match id.split('.').next().unwrap() {
+            "comm" => Publish,
+            "judicial" => Extract,
+            "stats" => WindowPublished,
+            "vp" if id == "vp.recording" => Collect,
+            "vp" => Consult,
+            _ => continue,
+        };
+        assert_eq!(operation, expected, "{id}");
+    }
+    assert!(BUILTIN.contains("max_register_days = 1096"));
+}
+
+#[test]
 fn j5_nothing_outlives_the_prefects_authorisation() {
     let rules = Rules::builtin();
     for id in family("vp.") {

@@ -227,7 +227,7 @@ fn filters_choose_whole_operations() {
 }
 
 #[test]
-fn a_register_is_exported_in_three_forms() {
+fn h15_a_register_is_exported_in_three_forms() {
     let site = Site::new();
     let csv = good(&["export", site.dir(), "--csv"]);
     let mut rows = csv::Reader::from_reader(csv.as_bytes());

@@ -29,7 +29,7 @@ fn defaults_are_those_of_a_fresh_object() {
 }
 
 #[test]
-fn no_pad_and_no_property_lets_an_image_or_an_alarm_through() {
+fn f9_no_pad_and_no_property_lets_an_image_or_an_alarm_through() {
     init();
     let factory = gst::ElementFactory::find("countaggregator").unwrap();
     for template in factory.static_pad_templates() {

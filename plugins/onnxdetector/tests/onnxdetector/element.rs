@@ -477,8 +477,8 @@ fn a_purpose_that_cannot_be_read_is_none() {
 }
 
 #[test]
-fn a_use_beyond_the_purpose_is_refused_in_both_languages() {
-    let test = "a_use_beyond_the_purpose_is_refused_in_both_languages";
+fn f1_a_use_beyond_the_purpose_is_refused_in_both_languages() {
+    let test = "f1_a_use_beyond_the_purpose_is_refused_in_both_languages";
     for (used_for, allowed, refused) in [
         ("mask", DetectorUse::None, true),
         ("mask", DetectorUse::Mask, false),
@@ -524,8 +524,8 @@ fn a_revoked_use_stops_a_running_detector() {
 }
 
 #[test]
-fn an_audit_query_carries_element_and_model() {
-    let test = "an_audit_query_carries_element_and_model";
+fn g3_an_audit_query_carries_element_and_model() {
+    let test = "g3_an_audit_query_carries_element_and_model";
     let Some(t) = tiny(test, onnx::yolox(&nobody())) else {
         return;
     };

@@ -35,8 +35,8 @@ fn vector(name: &str, shape: &[i64]) -> Model {
 }
 
 #[test]
-fn a_model_that_recognises_faces_is_refused_in_both_languages() {
-    let test = "a_model_that_recognises_faces_is_refused_in_both_languages";
+fn g1_a_model_that_recognises_faces_is_refused_in_both_languages() {
+    let test = "g1_a_model_that_recognises_faces_is_refused_in_both_languages";
     for shape in [&[1, 512][..], &[1, 128], &[512], &[1, 256, 1, 1]] {
         let Some(e) = error(test, &vector("683", shape).bytes(), |_, _| {}) else {
             return;
@@ -66,8 +66,8 @@ fn an_embedding_beside_the_boxes_is_refused() {
 }
 
 #[test]
-fn a_model_that_says_what_people_are_like_is_refused() {
-    let test = "a_model_that_says_what_people_are_like_is_refused";
+fn g2_a_model_that_says_what_people_are_like_is_refused() {
+    let test = "g2_a_model_that_says_what_people_are_like_is_refused";
     for (key, value) in [
         ("description", "Face Recognition, R50"),
         ("task", "person re-identification"),

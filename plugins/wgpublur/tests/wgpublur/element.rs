@@ -285,7 +285,7 @@ fn only_listed_classes_are_masked() {
 }
 
 #[test]
-fn a_purpose_raises_what_is_masked_and_takes_detections_away() {
+fn g6_a_purpose_raises_what_is_masked_and_takes_detections_away() {
     let mut bench = Bench::new(VideoFormat::Nv12, 64, 48, "classes=car cells=30");
     let event = purpose(Mask::Persons, DetectorUse::Mask).to_event();
     assert!(bench.harness.push_event(event));
