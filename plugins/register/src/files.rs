@@ -2,6 +2,7 @@
 //! Paths of the tlog-tiles layout, entry bundles, writes that survive a power cut, and the lock.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Read, Write},
@@ -144,11 +145,11 @@ pub fn write_durable(root: &Path, relative: &str, bytes: &[u8]) -> io::Result<()
 /// change. Waits less for the disk than one by one.
 pub fn write_all_durable(
     root: &Path,
-    files: &[(String, Vec<u8>)],
+    files: &[(String, Cow<'_, [u8]>)],
 ) -> Result<(), (PathBuf, io::Error)> {
     // The disk takes several at once in little more time than one.
     let share = files.len().div_ceil(WRITERS).max(MIN_SHARE);
-    let write = |files: &[(String, Vec<u8>)]| -> Vec<io::Result<PathBuf>> {
+    let write = |files: &[(String, Cow<'_, [u8]>)]| -> Vec<io::Result<PathBuf>> {
         files
             .iter()
             .map(|(relative, bytes)| write_beside(root, relative, bytes))

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Erasing the bodies of old entries.
 
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
 use jiff::Timestamp;
 
 use crate::{
@@ -11,7 +17,7 @@ use crate::{
     head::{partials, remove_partials},
     register::Register,
     tree::TILE_WIDTH,
-    writer::{Job, Writer},
+    writer::{Job, SET_ASIDE, Writer},
 };
 
 impl Register {
@@ -81,7 +87,57 @@ fn announce(
     if before > 0 {
         erase_last(writer, before).map_err(AppendError::from)?;
     }
+    let dir = writer.dir();
+    sweep(dir, limit).map_err(|source| {
+        AppendError::from(OpenError::Io {
+            path: dir.into(),
+            source,
+        })
+    })?;
     Ok((before, bodies))
+}
+
+/// Removes what may hold bodies and is not of the register: half-written files that a crash has left, and what was
+/// set aside before `limit`. The caller has the lock, so nobody is writing such a file.
+fn sweep(dir: &Path, limit: Timestamp) -> io::Result<()> {
+    let left_over = |path: &Path| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        name.starts_with('.') && name.ends_with(".new")
+    };
+    remove_files(dir, &left_over)?;
+    let mut folders = vec![dir.join("tile")];
+    while let Some(folder) = folders.pop() {
+        folders.extend(remove_files(&folder, &left_over)?);
+    }
+    let old = |path: &Path| {
+        let changed = path.symlink_metadata().and_then(|file| file.modified());
+        changed.is_ok_and(|changed| Timestamp::try_from(changed).is_ok_and(|at| at < limit))
+    };
+    remove_files(&dir.join(SET_ASIDE), &old)?;
+    Ok(())
+}
+
+/// Removes the files of `folder`, which need not be there, that `gone` chooses. Returns the folders in it.
+fn remove_files(folder: &Path, gone: &dyn Fn(&Path) -> bool) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let (mut folders, mut removed) = (Vec::new(), None);
+    for entry in entries {
+        let path = entry?.path();
+        if path.symlink_metadata()?.is_dir() {
+            folders.push(path);
+        } else if gone(&path) {
+            fs::remove_file(&path)?;
+            removed = Some(path);
+        }
+    }
+    match removed {
+        Some(path) => files::sync_parent(&path).map(|()| folders),
+        None => Ok(folders),
+    }
 }
 
 fn erase_last(writer: &mut Writer, before: u64) -> Result<(), OpenError> {

@@ -11,6 +11,7 @@
 //! checkpoint that was published served.
 
 use std::{
+    borrow::Cow,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -349,24 +350,32 @@ impl Writer {
         let there = (tree.size() - self.journal.header.base) as usize;
         let count = (self.tree.size() - self.journal.header.base) as usize;
         if count > there {
-            let mut bundle = self.head.bundle(&self.dir)?;
-            let mut new = Vec::new();
-            for (body, leaf) in self.journal.waiting(there) {
-                files::add_to_bundle(&mut bundle, body);
+            let waiting = self.journal.waiting();
+            // What the last bundle holds so far.
+            let mut begun = self.head.bundle(&self.dir)?;
+            let mut bundle = |range| match std::mem::take(&mut begun) {
+                bytes if bytes.is_empty() => Cow::Borrowed(waiting.bundle(range)),
+                bytes => Cow::Owned([&bytes, waiting.bundle(range)].concat()),
+            };
+            let mut new: Vec<(String, Cow<'_, [u8]>)> = Vec::new();
+            let mut first = there;
+            for (at, leaf) in waiting.leaves(there).enumerate() {
                 let tiles = tree.push(leaf);
                 if !tiles.is_empty() {
                     let path = files::bundle_path(tree.size() / TILE_WIDTH - 1, 256);
-                    new.push((path, std::mem::take(&mut bundle)));
+                    let next = there + at + 1;
+                    new.push((path, bundle(first..next)));
+                    first = next;
                     new.extend(tiles.into_iter().map(named));
                 }
             }
             if tree != self.tree {
                 return Err(self.fork(self.tree.size()));
             }
-            if !bundle.is_empty() {
-                let width = tree.size() % TILE_WIDTH;
+            let width = tree.size() % TILE_WIDTH;
+            if width > 0 {
                 let path = files::bundle_path(tree.size() / TILE_WIDTH, width as u32);
-                new.push((path, bundle));
+                new.push((path, bundle(first..count)));
             }
             let before = self.head.tree.partial_tiles();
             let partial = tree.partial_tiles().into_iter();
@@ -476,11 +485,11 @@ impl Writer {
 }
 
 /// Where files go that are not the register's.
-const SET_ASIDE: &str = "set-aside";
+pub const SET_ASIDE: &str = "set-aside";
 
-fn named(tile: TileBytes) -> (String, Vec<u8>) {
+fn named<'a>(tile: TileBytes) -> (String, Cow<'a, [u8]>) {
     let path = files::tile_path(tile.level, tile.index, tile.width);
-    (path, tile.bytes)
+    (path, tile.bytes.into())
 }
 
 /// The tree over what was published and what the journal adds. `last`, the time of the last published entry, becomes

@@ -847,6 +847,42 @@ fn a_purge_and_a_writer_get_on() {
     }
 }
 
+#[test]
+fn a_purge_removes_what_crashes_and_strays_have_left() {
+    let tmp = playground();
+    let dir = tmp.path().join("register");
+    let mut register = filled(&dir, 5);
+    register.publish().unwrap();
+    fs::create_dir(dir.join("set-aside")).unwrap();
+    let old = ["tile/entries/.000.new", ".checkpoint.new", "set-aside/old"];
+    for name in old.iter().chain(&["set-aside/young", "tile/entries/notes"]) {
+        fs::write(dir.join(name), b"\0\x02{}").unwrap();
+    }
+    // The times of the test are of 2026, so what is older than them has to be made so.
+    let year = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    let aside = fs::File::options()
+        .write(true)
+        .open(dir.join("set-aside/old"));
+    aside.unwrap().set_modified(year).unwrap();
+    let next = year + Duration::from_secs(400 * 24 * 3600);
+    let young = fs::File::options()
+        .write(true)
+        .open(dir.join("set-aside/young"));
+    young.unwrap().set_modified(next).unwrap();
+    // Nothing is due, but what was left goes.
+    let limit = Timestamp::try_from(year + Duration::from_secs(3600)).unwrap();
+    assert_eq!(register.purge(limit, "retention", at(300)).unwrap(), 0);
+    for name in old {
+        assert!(!dir.join(name).exists(), "{name}");
+    }
+    assert!(dir.join("set-aside/young").exists());
+    assert!(
+        dir.join("tile/entries/notes").exists(),
+        "not ours to remove"
+    );
+    assert!(verify(&dir, &register.verifier_key()).is_ok());
+}
+
 /// A purge that dies between writing a bundle and removing its narrower copies.
 #[test]
 fn a_purge_cut_off_is_finished_by_the_next() {

@@ -9,6 +9,7 @@
 use std::{
     fs::{self, File},
     io,
+    ops::Range,
     os::{
         fd::AsFd,
         unix::fs::{FileExt, OpenOptionsExt},
@@ -54,18 +55,36 @@ pub(crate) struct Journal {
 
 /// Entries that are in the journal, kept in memory so that to publish them needs no reading of what was just written.
 #[derive(Debug, Default)]
-struct Waiting {
+pub(crate) struct Waiting {
+    /// As in a bundle.
     bodies: Vec<u8>,
-    /// Where each body ends, and its leaf hash.
+    /// Where each of them ends, and its leaf hash.
     entries: Vec<(usize, Hash)>,
 }
 
 impl Waiting {
     fn add(&mut self, entries: &[Item], bytes: &[u8]) {
         for entry in entries {
-            self.bodies.extend(&bytes[entry.body.clone()]);
+            files::add_to_bundle(&mut self.bodies, &bytes[entry.body.clone()]);
             self.entries.push((self.bodies.len(), entry.leaf));
         }
+    }
+
+    /// The leaf hashes from the entry numbered `first` on, counted from the first in the journal.
+    pub fn leaves(&self, first: usize) -> impl Iterator<Item = Hash> {
+        self.entries.iter().skip(first).map(|(_, leaf)| *leaf)
+    }
+
+    /// What the entries of `range` add to a bundle.
+    pub fn bundle(&self, range: Range<usize>) -> &[u8] {
+        let end_of = |n: usize| n.checked_sub(1).map_or(0, |n| self.entries[n].0);
+        &self.bodies[end_of(range.start)..end_of(range.end)]
+    }
+
+    /// Forgets them, but keeps the room.
+    fn clear(&mut self) {
+        self.bodies.clear();
+        self.entries.clear();
     }
 }
 
@@ -337,13 +356,9 @@ impl Journal {
         self.go_to(found.place, bytes, offset);
     }
 
-    /// The entries that it holds from the one numbered `first` on, counted from its first: bodies and leaf hashes.
-    pub fn waiting(&self, first: usize) -> impl Iterator<Item = (&[u8], Hash)> {
-        let Waiting { bodies, entries } = &self.waiting;
-        (first..entries.len()).map(move |n| {
-            let start = n.checked_sub(1).map_or(0, |n| entries[n].0);
-            (&bodies[start..entries[n].0], entries[n].1)
-        })
+    /// The entries that it holds.
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Sets the place, in front of which `bytes` are, which begin at `offset` in the file.
@@ -461,7 +476,8 @@ impl Journal {
         if full && self.header.length < MAX_LENGTH {
             let length = (4 * self.header.length).min(MAX_LENGTH);
             match Self::create(dir, length, base, root) {
-                Ok(longer) => {
+                Ok(mut longer) => {
+                    longer.alone = self.alone;
                     *self = longer;
                     return Ok(());
                 }
@@ -486,7 +502,7 @@ impl Journal {
             self.header_bytes = before;
             return Err(e);
         }
-        self.waiting = Waiting::default();
+        self.waiting.clear();
         self.go_to(header.start(), &[], START);
         self.header = header;
         Ok(())
