@@ -96,10 +96,11 @@ fn j9_evidence_is_the_recording_to_the_byte() {
     let piece = site.text("piece.mkv");
     run(&format!(
         "filesrc location={recording} ! matroskademux ! purposegate purpose=judicial.requisition_extract mandate={} \
-         trusted-keys={} camera=cam-12 operator=a-0417 sink-class=file footage-start={} ! matroskamux ! \
+         trusted-keys={} cosigner-keys={} camera=cam-12 operator=a-0417 sink-class=file footage-start={} ! matroskamux ! \
          auditsink register={} location={piece}",
         site.text("mandates/requisition.biscuit"),
         site.text("keys/authority.pub"),
+        site.text("keys/second.pub"),
         gst_privacy_tests::yesterday_noon(),
         site.text("register"),
     ))
