@@ -295,6 +295,11 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "lecture de plaques en temps réel",
     ),
     (
+        "RECIPIENT_NOT_CHOSEN",
+        "several recipients in the mandate and none chosen",
+        "plusieurs destinataires au mandat et aucun choisi",
+    ),
+    (
         "RECORDING_TOO_FRESH",
         "footage too recent to be a recording",
         "images trop récentes pour être un enregistrement",
