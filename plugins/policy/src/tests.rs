@@ -12,6 +12,10 @@ use crate::{
     needs_second_person,
 };
 
+mod graded;
+mod rows_a_to_e;
+mod rows_f_to_j;
+
 /// Every purpose that opens, each with a form in `tests/forms`.
 const ALLOWED: &[&str] = &[
     "comm.public_live",
@@ -44,6 +48,12 @@ fn noon() -> Timestamp {
     at("2026-11-21T12:00:00+01:00")
 }
 
+/// The built-in rules, read once.
+fn builtin() -> &'static Rules {
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::builtin);
+    &RULES
+}
+
 fn form(purpose: &str) -> Form {
     let path = format!("{}/tests/forms/{purpose}.toml", env!("CARGO_MANIFEST_DIR"));
     Form::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -63,8 +73,7 @@ fn with_second(rules: &Rules) -> Conditions<'_> {
 
 /// A token with the second signature, if this purpose takes one.
 fn countersigned(token: Vec<u8>, form: &Form, pair: &KeyPair) -> Vec<u8> {
-    let rules = Rules::builtin();
-    match rules.purpose(&form.purpose_id) {
+    match builtin().purpose(&form.purpose_id) {
         Some(purpose) if needs_second_person(purpose, form) => mandate::countersign(
             &token,
             &[pair.public()],
@@ -91,7 +100,7 @@ fn request(form: &Form) -> Request<'_> {
         operator: "a-0417",
         sink_class: form.sink_classes[0],
         recipient: "",
-        live: Rules::builtin()
+        live: builtin()
             .purpose(&form.purpose_id)
             .and_then(|p| p.modes.first().copied())
             .map(|mode| mode == Mode::Live),
@@ -110,7 +119,7 @@ fn outcome(
     let mandate = force(&form, &pair);
     let mut request = request(&form);
     ask(&mut request);
-    decide(&with_second(&Rules::builtin()), Some(&mandate), &request)
+    decide(&with_second(builtin()), Some(&mandate), &request)
 }
 
 fn code(result: Result<Grant, Refusal>) -> String {
