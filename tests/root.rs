@@ -14,3 +14,4 @@ mod nothing_of_people;
 mod outcomes;
 mod proofs;
 mod readme;
+mod refusals;
