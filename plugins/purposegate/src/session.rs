@@ -421,11 +421,16 @@ impl Session {
 
     /// The entry gate is open from now on, as `announced`.
     pub fn open(&self, purpose: Purpose, announced: Announced) {
+        let shared = announced.shared().clone();
+        *self.announced.lock().unwrap() = Some(announced);
         self.open.store(Some(Arc::new(Open {
-            rests_on: vec![announced.shared().clone()],
+            rests_on: vec![shared.clone()],
             purpose,
         })));
-        *self.announced.lock().unwrap() = Some(announced);
+        // It may have ended while the register wrote.
+        if let Some(ending) = self.ending.get() {
+            shared.close(ending.refusal.clone());
+        }
     }
 
     /// Entry: goes on under another purpose that demands no less.
@@ -614,7 +619,9 @@ impl Session {
         // Times of the frames count from here.
         self.counts.reached.store(NO_TIME, Ordering::Relaxed);
         match (reached, next) {
-            (Some(reached), Some(next)) if next + REORDERED < reached => Err(Late::StreamChanged),
+            (Some(reached), Some(next)) if next < reached.saturating_sub(REORDERED) => {
+                Err(Late::StreamChanged)
+            }
             _ => Ok(()),
         }
     }
@@ -694,7 +701,7 @@ impl Session {
             let reached = counts.reached.load(Ordering::Relaxed);
             if reached == NO_TIME || time > reached {
                 counts.reached.store(time, Ordering::Relaxed);
-            } else if time + REORDERED.nseconds() < reached {
+            } else if time.saturating_add(REORDERED.nseconds()) < reached {
                 return Fate::Ends(Closed::StreamChanged);
             }
         }

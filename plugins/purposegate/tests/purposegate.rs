@@ -370,3 +370,88 @@ fn an_exit_gate_starts_again_with_nothing_left() {
         gate.set_state(gst::State::Null).unwrap();
     }
 }
+
+/// What a gate says of `caps` in its error.
+fn said(language: &str) -> String {
+    let mut h = {
+        init();
+        let gate = gst::ElementFactory::make("purposegate")
+            .property("stage", Stage::Exit)
+            .property_from_str("language", language)
+            .build()
+            .unwrap();
+        Harness::with_element(&gate, Some("sink"), Some("src"))
+    };
+    let bus = gst::Bus::new();
+    h.element().unwrap().set_bus(Some(&bus));
+    h.set_src_caps_str("video/quicktime");
+    assert!(h.push(gst::Buffer::with_size(4).unwrap()).is_err());
+    error(&bus).unwrap()
+}
+
+#[test]
+fn an_error_is_in_the_language_that_was_asked_for() {
+    let (english, french) = ("tell images from sound", "ne se distinguent pas");
+    for (language, en, fr) in [
+        ("en", true, false),
+        ("fr", false, true),
+        ("auto", true, true),
+    ] {
+        let text = said(language);
+        assert_eq!(text.contains(english), en, "{text}");
+        assert_eq!(text.contains(french), fr, "{text}");
+    }
+}
+
+/// Runs again within a process of another locale.
+#[test]
+fn the_language_of_the_locale_comes_first() {
+    const INSIDE: &str = "GST_PRIVACY_TEST_LANG";
+    if let Ok(first) = std::env::var(INSIDE) {
+        let text = said("auto");
+        assert!(text.starts_with(&format!("SOUND: {first}")), "{text}");
+        return;
+    }
+    for (variable, value, first) in [
+        ("LANG", "fr_FR.UTF-8", "Dans un conteneur"),
+        ("LANG", "en_GB.UTF-8", "Inside a container"),
+        ("LC_ALL", "fr_FR", "Dans un conteneur"),
+        ("LC_MESSAGES", "fr", "Dans un conteneur"),
+        ("LANG", "C", "Inside a container"),
+    ] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_language_of_the_locale_comes_first"])
+            .env_remove("LC_ALL")
+            .env_remove("LC_MESSAGES")
+            .env_remove("LANG")
+            .env(variable, value)
+            .env(INSIDE, first)
+            .env("GST_REGISTRY_UPDATE", "no")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{variable}={value}: {output:?}");
+    }
+}
+
+#[test]
+fn held_frames_are_told_in_both_languages() {
+    let h = exit_gate("drop");
+    let bus = gst::Bus::new();
+    let mut h = h;
+    h.element().unwrap().set_bus(Some(&bus));
+    h.push(frame(0, true, true)).unwrap();
+    let held = std::iter::from_fn(|| bus.pop())
+        .filter_map(|m| m.structure().and_then(|s| Message::try_from(s).ok()))
+        .find(|m| matches!(m, Message::Held { .. }));
+    let Some(Message::Held {
+        code,
+        reason,
+        reason_fr,
+        ..
+    }) = held
+    else {
+        panic!("{held:?}");
+    };
+    assert_eq!(code, "HELD_NO_PURPOSE");
+    assert!(reason.contains("no purpose was declared") && reason_fr.contains("aucune finalité"));
+}

@@ -95,12 +95,17 @@ impl PurposeGate {
     /// Once a second, and when called: what waits is written down, and an entry gate looks at all that may have
     /// changed since it opened.
     pub(super) fn tick(&self, state: &State) {
+        self.write_noted(state);
+        self.look(state);
+    }
+
+    /// Has the refusals written down that did not end the session.
+    pub(super) fn write_noted(&self, state: &State) {
         let session = &state.session;
         for refusal in session.noted() {
             let refused = session.refused_for(refusal, Timestamp::now());
             self.record(&state.settings, &session.session(), &refused);
         }
-        self.look(state);
     }
 
     /// Looks at the clock, the files, the mandate, the calendar and the links.

@@ -217,6 +217,12 @@ impl ElementImpl for PurposeGate {
                 return Err(gst::StateChangeError);
             }
         }
+        // The sinks are stopped first, and a register that is stopped takes no entry.
+        if transition == gst::StateChange::PlayingToPaused
+            && let Some(state) = self.running()
+        {
+            self.write_noted(&state);
+        }
         self.parent_change_state(transition)
     }
 
@@ -360,6 +366,8 @@ impl BaseTransformImpl for PurposeGate {
                 event
             }
             gst::EventView::Eos(_) => {
+                // The register closes the session at the end of the stream.
+                self.write_noted(&state);
                 if let Some(Err(error)) = state.session.frames().map(Frames::sync) {
                     // Whoever is told of the end would take what left for complete.
                     self.unwritten(&state, &error);

@@ -167,3 +167,23 @@ fn a_refusal_at_the_entry_reaches_the_frames_that_are_past_it() {
     assert_eq!(h.buffers_received(), 1);
     assert_eq!(register.operations(), ["consult", "refuse"]);
 }
+
+#[test]
+fn a_purpose_after_the_end_of_the_stream_opens_nothing() {
+    let site = Site::new();
+    let (mut h, _) = line(&site, "identity name=between", "error");
+    h.push(frame(0)).unwrap();
+    let bin = h.element().unwrap().downcast::<gst::Bin>().unwrap();
+    let exit = bin.by_name("exit").unwrap().static_pad("sink").unwrap();
+    h.push_event(gst::event::Eos::new());
+    // A stream of somebody else follows, with a purpose that nobody announced.
+    exit.send_event(gst::event::FlushStart::new());
+    exit.send_event(gst::event::FlushStop::new(true));
+    exit.send_event(gst::event::StreamStart::new("other"));
+    exit.send_event(gst::event::Caps::new(&CAPS.parse().unwrap()));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    exit.send_event(gst::event::Segment::new(&segment));
+    exit.send_event(clear("after the end").to_event());
+    assert!(exit.chain(frame(500)).is_err());
+    assert_eq!(h.buffers_received(), 1);
+}
