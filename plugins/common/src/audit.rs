@@ -41,6 +41,8 @@ pub enum AuditAnswer {
     Durable(u64),
     /// The register said why it cannot write.
     Failed(String),
+    /// The clock of the host is behind the last entry; what the register said.
+    ClockBack(String),
     /// The mandate may be used once, and the register holds its use at this index.
     AlreadyUsed(u64),
     /// The register wrote an entry and did not look whether the mandate was used before, as it was asked to.
@@ -183,6 +185,10 @@ impl AuditAnswer {
         match self {
             Self::Durable(index) => s.set("index", index),
             Self::Failed(error) => s.set("error", &*c_text(error)),
+            Self::ClockBack(error) => {
+                s.set("error", &*c_text(error));
+                s.set("clock-back", true);
+            }
             Self::AlreadyUsed(index) => s.set("used-at", index),
             Self::UseUnchecked | Self::None => {}
         }
@@ -194,7 +200,10 @@ impl AuditAnswer {
             return Self::None;
         };
         if let Ok(error) = s.get::<&str>("error") {
-            Self::Failed(error.to_owned())
+            match s.get::<bool>("clock-back") {
+                Ok(true) => Self::ClockBack(error.to_owned()),
+                _ => Self::Failed(error.to_owned()),
+            }
         } else if let Ok(index) = s.get::<u64>("used-at") {
             Self::AlreadyUsed(index)
         } else if let Ok(index) = s.get::<u64>("index") {
@@ -428,6 +437,12 @@ mod tests {
         assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::UseUnchecked);
         SingleUse::checked(&mut query);
         assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::Durable(3));
+        AuditAnswer::ClockBack("late".into()).write(&mut query);
+        assert_eq!(
+            AuditAnswer::read(&query, true),
+            AuditAnswer::ClockBack("late".into())
+        );
+        let mut query = request().to_query();
         AuditAnswer::AlreadyUsed(1).write(&mut query);
         assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::AlreadyUsed(1));
         assert_eq!(AuditAnswer::read(&query, false), AuditAnswer::None);

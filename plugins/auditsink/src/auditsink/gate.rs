@@ -78,10 +78,20 @@ impl AuditSink {
                 AuditAnswer::AlreadyUsed(index).write(query);
             }
             Err(error) => {
+                let clock_back = matches!(
+                    error,
+                    Refused::Journal(JournalError::Append(
+                        privacy_register::AppendError::Clock { .. }
+                    ))
+                );
                 let error = error.to_string();
                 let error = c_text(&error).into_owned();
                 gst::warning!(CAT, imp = self, "no entry: {error}");
-                AuditAnswer::Failed(error).write(query);
+                match clock_back {
+                    true => AuditAnswer::ClockBack(error),
+                    false => AuditAnswer::Failed(error),
+                }
+                .write(query);
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     paths,
     session::Session,
     sessions,
+    watch::Closed,
 };
 
 impl PurposeGate {
@@ -79,7 +80,7 @@ impl PurposeGate {
             "refusal is not in the register: {answer:?}"
         );
         let unrecorded = match answer {
-            AuditAnswer::Failed(why) => Late::RegisterFailed(why),
+            AuditAnswer::Failed(why) | AuditAnswer::ClockBack(why) => Late::RegisterFailed(why),
             _ => Late::NoRegister,
         };
         let unrecorded = Refusal::from(&unrecorded);
@@ -211,6 +212,7 @@ impl PurposeGate {
         let entry = match answer {
             AuditAnswer::Durable(entry) => entry,
             AuditAnswer::Failed(why) => return Err((&Late::RegisterFailed(why)).into()),
+            AuditAnswer::ClockBack(_) => return Err((&Late::Closed(Closed::ClockBack)).into()),
             AuditAnswer::AlreadyUsed(entry) => return Err((&Late::AlreadyUsed(entry)).into()),
             AuditAnswer::UseUnchecked => return Err((&Late::UseUnchecked).into()),
             AuditAnswer::None => return Err((&Late::NoRegister).into()),

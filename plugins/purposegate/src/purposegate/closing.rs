@@ -11,7 +11,7 @@ use super::{
     DenyAction, Message, Stage,
     imp::{CAT, PurposeGate, State},
 };
-use crate::{late::Late, opening, opening::Renewed};
+use crate::{late::Late, opening, opening::Renewed, watch::Closed};
 
 /// How long before the end the bus hears of it, in seconds.
 const EXPIRY_NOTICE: i64 = 300;
@@ -189,6 +189,9 @@ impl PurposeGate {
             AuditAnswer::Durable(_) => {}
             AuditAnswer::Failed(why) => {
                 return self.end(state, (&Late::RegisterFailed(why)).into());
+            }
+            AuditAnswer::ClockBack(_) => {
+                return self.end(state, (&Late::Closed(Closed::ClockBack)).into());
             }
             AuditAnswer::None | AuditAnswer::AlreadyUsed(_) | AuditAnswer::UseUnchecked => {
                 return self.end(state, (&Late::NoRegister).into());

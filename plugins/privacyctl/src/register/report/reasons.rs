@@ -145,6 +145,76 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "date de tournage des images inconnue",
     ),
     (
+        "HELD_CLASS",
+        "frames without the mask that was due",
+        "images sans le masque exigé",
+    ),
+    (
+        "HELD_LEFT_CLEAR",
+        "frames in which somebody was left clear",
+        "images où quelqu'un restait reconnaissable",
+    ),
+    (
+        "HELD_METHOD",
+        "frames masked by a method that can be undone",
+        "images masquées par un procédé réversible",
+    ),
+    (
+        "HELD_NOT_MASKED",
+        "frames that nobody had masked",
+        "images non masquées",
+    ),
+    (
+        "HELD_NOT_SCANNED",
+        "frames that no detector had looked at",
+        "images non analysées",
+    ),
+    (
+        "HELD_NOT_SOLID",
+        "frames not masked by one colour",
+        "images sans masque uni",
+    ),
+    (
+        "HELD_NOT_WHOLE",
+        "frames not masked as a whole",
+        "images non masquées en entier",
+    ),
+    (
+        "HELD_NO_PURPOSE",
+        "frames of an undeclared purpose",
+        "images sans finalité déclarée",
+    ),
+    (
+        "HELD_NO_VIDEO",
+        "images where only counts may leave",
+        "images là où seuls des comptages peuvent sortir",
+    ),
+    (
+        "HELD_OVERFLOW",
+        "frames with more objects than the detector reports",
+        "images dépassant la capacité du détecteur",
+    ),
+    (
+        "HELD_SESSION_ENDED",
+        "frames left over from a session that has ended",
+        "images restant d'une session terminée",
+    ),
+    (
+        "HELD_STALE_SCAN",
+        "frames looked at at another moment",
+        "images analysées à un autre instant",
+    ),
+    (
+        "HELD_STAMP_COPIED",
+        "frames with the mark of another frame",
+        "images portant la marque d'une autre",
+    ),
+    (
+        "HELD_TOO_FINE",
+        "frames masked too finely",
+        "images dont le masque est trop fin",
+    ),
+    (
         "JUDICIAL_SEARCH_DISABLED",
         "search with judicial software",
         "recherche par logiciel de rapprochement judiciaire",
@@ -255,6 +325,11 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "hors du champ de la réquisition",
     ),
     (
+        "OUTSIDE_REQUISITION_TIME",
+        "footage outside the time that was asked for",
+        "images hors de la période requise",
+    ),
+    (
         "OUTSIDE_SCHEDULE",
         "outside the days and hours of the mandate",
         "hors des jours et heures du mandat",
@@ -335,6 +410,11 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "images plus grandes que nécessaire aux statistiques",
     ),
     (
+        "REVOCATION_UNREADABLE",
+        "the list of withdrawn mandates cannot be read",
+        "liste des mandats retirés illisible",
+    ),
+    (
         "REVOKED_MANDATE",
         "the mandate was withdrawn",
         "mandat révoqué",
@@ -358,6 +438,11 @@ pub const REASONS: &[(&str, &str, &str)] = &[
         "SENSITIVE_SELECTION",
         "selection of people on sensitive data",
         "sélection de personnes sur données sensibles",
+    ),
+    (
+        "SESSION_CLOSED",
+        "the session was closed at its source",
+        "session close à la source",
     ),
     (
         "SINK_CLASS",
