@@ -457,3 +457,25 @@ fn f15_footfall_is_counted_and_no_image_leaves() {
     assert!(!site.path().join("leak.raw").exists());
     site.verify().unwrap();
 }
+
+#[test]
+fn c7_a_clock_behind_the_register_opens_nothing() {
+    init();
+    let site = Site::new();
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let mut entry_of = privacy_register::Entry::new(privacy_register::Operation::Config);
+    entry_of.motif = "a clock that was ahead".into();
+    privacy_register::Register::open(&site.path().join("register"), None)
+        .unwrap()
+        .append_at(&entry_of, tomorrow)
+        .unwrap();
+    let outcome = run(&format!(
+        "videotestsrc is-live=true num-buffers=5 ! {} ! auditsink register={}",
+        entry(&site, "vp.live_view.public_road", "live_view")
+            .replace("sink-class=file", "sink-class=csu-display"),
+        site.text("register"),
+    ));
+    let error = outcome.error.unwrap();
+    assert!(error.contains("CLOCK_BACK"), "{error}");
+    assert_eq!(site.entries().len(), 1, "no session was opened");
+}

@@ -362,3 +362,49 @@ fn c6_every_property_is_locked_while_playing_and_each_attempt_is_recorded_once()
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(run.register.refusals("PROPERTY_LOCKED"), names.len());
 }
+
+/// The clock of the host cannot be set here, so the session is asked at another time.
+#[test]
+fn c7_a_clock_that_is_set_back_a_day_ends_both_gates_for_good() {
+    use gstpurposegate::{
+        opening::{self, Asked},
+        session::{Fate, Session},
+        sessions,
+        watch::Closed,
+    };
+    let site = Site::new();
+    site.mandate(&Site::form(LIVE));
+    let asked = Asked {
+        purpose: LIVE.into(),
+        mandate: site.text("mandate.biscuit"),
+        trusted_keys: site.text("authority.pub"),
+        camera: "cam-12".into(),
+        operator: Site::form(LIVE).operators[0].id.clone(),
+        sink_class: Some(privacy_policy::SinkClass::CsuDisplay),
+        ..Default::default()
+    };
+    let now = Timestamp::now();
+    let yesterday = now - SignedDuration::from_hours(24);
+    let opened = opening::open(&asked, "clock", now).unwrap();
+    let purpose = opening::purpose_event(&opened.granted().grant, "clock");
+    let entry = Session::new("clock".into(), asked, Some(opened), now);
+    let exit = Session::new("exit".into(), Asked::default(), None, now);
+    let pad = gst::Pad::new(gst::PadDirection::Src);
+    let announced = sessions::announce(&purpose, &pad);
+    exit.declare(Some((purpose.clone(), announced.shared().clone())));
+    entry.open(purpose, announced);
+    for gate in [&exit, &entry] {
+        let judge = |now| gate.judge(&frame(0), || None, now).unwrap();
+        assert_eq!(judge(now), Fate::Out);
+        assert_eq!(judge(yesterday), Fate::Ends(Closed::ClockBack));
+        assert!(gate.check(yesterday).is_err());
+    }
+    // One gate that ends it ends it for both, and no clock that is set right opens it again.
+    let refusal = exit.refusal_of(Closed::ClockBack);
+    exit.end_all(&refusal);
+    for gate in [&exit, &entry] {
+        let fate = gate.judge(&frame(40), || None, now).unwrap();
+        assert_eq!(fate, Fate::Ends(Closed::Upstream));
+        assert_eq!(gate.refusal_of(Closed::Upstream).code, "CLOCK_BACK");
+    }
+}
