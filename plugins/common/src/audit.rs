@@ -442,7 +442,7 @@ mod tests {
             AuditAnswer::read(&query, true),
             AuditAnswer::ClockBack("late".into())
         );
-        let mut query = request().to_query();
+        let mut query = request.to_query();
         AuditAnswer::AlreadyUsed(1).write(&mut query);
         assert_eq!(AuditAnswer::read(&query, true), AuditAnswer::AlreadyUsed(1));
         assert_eq!(AuditAnswer::read(&query, false), AuditAnswer::None);
