@@ -33,6 +33,7 @@ fn refusals(now: Timestamp) -> Vec<Refusal> {
         Late::PlainSource(carrier()),
         Late::Joined(join(true)),
         Late::Joined(join(false)),
+        Late::TooLarge(None, (1920, 1080)),
         Late::RegisterFailed("full".into()),
         Late::AlreadyUsed(3),
         Late::UseUnchecked,

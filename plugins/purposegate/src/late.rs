@@ -29,6 +29,8 @@ pub enum Late {
     PlainSource(Carrier),
     /// What has passed no gate joins the images.
     Joined(Join),
+    /// The images are larger than the rules allow: their size, where it is known, and the largest.
+    TooLarge(Option<(i32, i32)>, (u32, u32)),
     /// The register said why it cannot write.
     RegisterFailed(String),
     /// The mandate may be used once, and this entry is its use.
@@ -241,6 +243,17 @@ impl From<&Late> for Refusal {
                 "Lancez une exécution par enregistrement, avec son propre footage-start et sa caméra.",
                 "CPP 60-1, 77-1-1, 99-3 ; RGPD art. 5(1)(b)",
             ),
+            Late::TooLarge(size, (width, height)) => {
+                let size = size.map_or("?×?".to_owned(), |(w, h)| format!("{w}×{h}"));
+                (
+                    "RESOLUTION",
+                    format!("This purpose takes images of at most {width}×{height} pixels; these are of {size}."),
+                    format!("Cette finalité n'admet que des images de {width}×{height} pixels au plus ; celles-ci en font {size}."),
+                    "Scale them down in front of the gate, or have the camera send smaller ones.",
+                    "Réduisez-les avant la porte, ou faites envoyer par la caméra des images plus petites.",
+                    "RGPD art. 5(1)(c)",
+                )
+            }
             Late::PropertyLocked(name) => (
                 "PROPERTY_LOCKED",
                 format!("{name} was to be changed while the gate runs, and was not."),
@@ -328,6 +341,8 @@ mod tests {
                 from: "camera".into(),
                 sound: false,
             }),
+            Late::TooLarge(Some((3840, 2160)), (1920, 1080)),
+            Late::TooLarge(None, (1920, 1080)),
             Late::RegisterFailed("full".into()),
             Late::AlreadyUsed(3),
             Late::UseUnchecked,

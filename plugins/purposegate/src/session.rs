@@ -75,6 +75,8 @@ struct Inner {
     rests_on: Vec<Arc<Shared>>,
     /// Of raw video in ordinary memory, which can be painted.
     info: Option<gst_video::VideoInfo>,
+    /// Width and height, as the caps of the stream say.
+    size: Option<(i32, i32)>,
     ledger: Ledger,
     past: Vec<(Proof, proof::Segments)>,
     told: Option<String>,
@@ -639,9 +641,30 @@ impl Session {
                 .is_equal(gst::CapsFeatures::new([gst::CAPS_FEATURE_MEMORY_SYSTEM_MEMORY]).as_ref())
         });
         self.images.store(images, Ordering::Release);
-        self.inner().info = (images && ordinary)
+        let mut inner = self.inner();
+        inner.info = (images && ordinary)
             .then(|| gst_video::VideoInfo::from_caps(caps).ok())
             .flatten();
+        inner.size = caps.structure(0).and_then(|stream| {
+            let side = |name| stream.get::<i32>(name).ok();
+            side("width").zip(side("height"))
+        });
+    }
+
+    /// Whether the images are no larger than what was granted takes; those of unknown size are.
+    pub fn check_size(&self) -> Result<(), Late> {
+        let Some(opened) = &self.opened else {
+            return Ok(());
+        };
+        let Some(most) = opened.granted().grant.flow.max_size else {
+            return Ok(());
+        };
+        let size = self.inner().size;
+        let fits = |side: i32, most: u32| u32::try_from(side).is_ok_and(|side| side <= most);
+        match size {
+            Some((w, h)) if fits(w, most.0) && fits(h, most.1) => Ok(()),
+            _ => Err(Late::TooLarge(size, most)),
+        }
     }
 
     /// Whether the stream is known to hold images only.

@@ -179,6 +179,7 @@ impl PurposeGate {
         let granted = opened.granted();
         let grant = &granted.grant;
         let mode = grant.check_mode(latency.result().0)?;
+        session.check_size().map_err(|late| Refusal::from(&late))?;
         let footage = opened.footage.time(frame, self.stream_time(frame));
         if let (Some((from, to)), None) = (opened.footage.range(), footage.first_frame) {
             return Err((&Late::FootageTime(from, to)).into());

@@ -325,6 +325,13 @@ impl BaseTransformImpl for PurposeGate {
         };
         let checked = media::check(incaps);
         state.session.set_media(checked.is_ok(), incaps);
+        if let (Ok(()), Err(late)) = (&checked, state.session.check_size()) {
+            self.end_hard(&state, (&late).into(), gst::ResourceError::NotAuthorized);
+            return Err(gst::loggable_error!(
+                CAT,
+                "{incaps} is larger than the rules allow"
+            ));
+        }
         checked.map_err(|not_images| {
             // Caps that are refused end the stream whatever the deny action.
             let refusal = (&Late::Media(not_images)).into();

@@ -379,3 +379,28 @@ fn an_error_says_that_the_refusal_is_in_no_register() {
     );
     gate.set_state(gst::State::Null).unwrap();
 }
+
+#[test]
+fn h2_images_larger_than_statistics_need_are_refused() {
+    let site = Site::new();
+    let raw = |w, h| format!("video/x-raw,format=NV12,width={w},height={h},framerate=10/1");
+    let too_large = |caps: &str| {
+        let (mut h, register) = site.gate(&Site::form("stats.traffic_counts"), "", true);
+        let bus = bus(&h);
+        h.set_src_caps_str(caps);
+        let _ = h.push(frame(0));
+        let told = error(&bus).unwrap_or_default();
+        (register.refusals("RESOLUTION"), told)
+    };
+    assert_eq!(too_large(&raw(1920, 1080)).0, 0);
+    for wide in [raw(1922, 1080), raw(1920, 1082)] {
+        let (entries, told) = too_large(&wide);
+        assert_eq!(entries, 1, "{told}");
+        assert!(
+            told.contains("RESOLUTION") && told.contains("1920×1080"),
+            "{told}"
+        );
+    }
+    let (entries, told) = too_large("video/x-h264");
+    assert_eq!(entries, 1, "nobody knows how large these are: {told}");
+}
