@@ -85,14 +85,17 @@ fn run(
     assert!(form.contains(both));
     let form = form.replace(both, "sink_classes = [\"file\"]");
     site.sign("publication", &form, jiff::Timestamp::now());
+    // Rules that lift a mask ask for it.
+    site.countersign("publication");
     let text = format!(
         "videotestsrc pattern=snow num-buffers={frames} ! \
          video/x-raw,format=NV12,width={WIDTH},height={HEIGHT},framerate=25/1,pixel-aspect-ratio=1/1 ! \
-         purposegate purpose=comm.public_publication mandate={} trusted-keys={} camera=cam-12 operator=a-0417 sink-class=file \
-         rules-file={} ! identity name=detector ! {between} ! {mask} ! purposegate name=exit stage=exit ! \
+         purposegate purpose=comm.public_publication mandate={} trusted-keys={} cosigner-keys={} camera=cam-12 \
+         operator=a-0417 sink-class=file rules-file={} ! identity name=detector ! {between} ! {mask} ! purposegate name=exit stage=exit ! \
          auditsink register={} location={}",
         site.text("mandates/publication.biscuit"),
         site.text("keys/authority.pub"),
+        site.text("keys/second.pub"),
         site.text("rules.toml"),
         site.text("register"),
         site.text("out.raw"),
@@ -346,7 +349,7 @@ fn b4_where_the_rules_demand_one_colour_nothing_else_leaves() {
 fn b3_one_person_stays_clear_where_the_rules_allow_it_and_nobody_else() {
     let mask = format!("{MASK} clear-track=1");
     let find = |_| Some(vec![PERSON, CAR]);
-    let access = publication_with("one_clear = true");
+    let access = publication_with("one_clear = true\nsecond_person = true");
     let outcome = run(&access, 4, "identity", &mask, find);
     assert_eq!(outcome.error, None);
     assert_eq!(outcome.shots.len(), 4);

@@ -102,6 +102,19 @@ impl Site {
         path
     }
 
+    /// Has the second person countersign the mandate `name`, whatever the rules that ship ask for.
+    ///
+    /// # Panics
+    /// When the mandate was not signed, or was countersigned already.
+    pub fn countersign(&self, name: &str) {
+        let path = self.path().join(format!("mandates/{name}.biscuit"));
+        let token = std::fs::read(&path).expect("the mandate is signed");
+        let keys = [self.key.public()];
+        let token = mandate::countersign(&token, &keys, "Adjointe", "permanence", &self.second)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        std::fs::write(path, token).expect("a file can be written");
+    }
+
     /// Signs what `change` makes of the Datalog of the mandate `base`, into `mandates/NAME.biscuit`, without asking the
     /// rules: as somebody would who holds the authority's key and another tool.
     ///
