@@ -19,8 +19,9 @@ const BLOCK: usize = 64;
 const BLOCKS: usize = 8;
 const SESSIONS: usize = 16;
 const PROCESSES: usize = 4;
-/// How long the rates are measured.
-const SPAN: Duration = Duration::from_secs(2);
+/// How long the rates are measured, and in how many turns.
+const SPAN: Duration = Duration::from_secs(4);
+const TURNS: u32 = 10;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -182,11 +183,11 @@ fn main() -> Result<()> {
         idle(tmp.path())?;
         let dir = tmp.path().join("shared");
         let register = Register::init(&dir, "gst-privacy/bench")?;
-        // Each in turn, twice, so that a disk that changes its mind shows.
+        // Each in turn, many times, so that a disk that changes its mind shows in both.
         let (mut one, mut many) = (0.0, 0.0);
-        for _ in 0..2 {
-            one += threads(&dir, 1, SPAN / 2)? / 2.0;
-            many += threads(&dir, SESSIONS, SPAN / 2)? / 2.0;
+        for _ in 0..TURNS {
+            one += threads(&dir, 1, SPAN / TURNS)? / f64::from(TURNS);
+            many += threads(&dir, SESSIONS, SPAN / TURNS)? / f64::from(TURNS);
         }
         println!(
             "1 session {one:.0} entries/s, {SESSIONS} sessions {many:.0} entries/s: {:.1} times (goals 8 times, 5000/s)",
